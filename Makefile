@@ -1,0 +1,61 @@
+# make demo | test | lint | paper | report | status | miniworld: each makes .venv when it is missing.
+PYTHON ?= python3.11
+BIN = .venv/bin
+CORES ?= all
+MINI = --configfile config/mini.yaml
+
+.PHONY: demo test test-slurm lint format paper status report graph gpus miniworld clean
+
+demo: .venv/installed
+	$(BIN)/snakemake --cores $(CORES) $(MINI)
+	@cat results/mini/tables/summary.txt
+	@echo "Tables: results/mini/tables  Pictures: results/mini/figures  Data: results/mini/corrupted"
+
+paper: .venv/installed
+	$(BIN)/snakemake --cores $(CORES) --resources gpu=8
+
+test: .venv/tested
+	$(BIN)/pytest -m "not slurm"
+
+test-slurm: .venv/tested
+	$(BIN)/pytest -m slurm
+
+lint: .venv/tested
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakemake --lint $(MINI)
+
+format: .venv/tested
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile rules
+
+status: .venv/installed
+	$(BIN)/snakemake -n --quiet rules $(MINI)
+
+report: .venv/installed
+	$(BIN)/snakemake $(MINI) --report results/mini/report.html
+
+graph: .venv/installed
+	$(BIN)/snakemake -n --quiet --forceall $(MINI) --rulegraph mermaid-js
+
+gpus: .venv/installed
+	PYTHONPATH=workflow $(BIN)/python -m blemish.devices
+
+miniworld: .venv/tested
+	$(BIN)/snakemake --snakefile rules/miniworld.smk --cores $(CORES)
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/installed: requirements.txt | .venv/bin/python
+	$(BIN)/pip install --quiet --requirement requirements.txt
+	touch $@
+
+.venv/tested: requirements-dev.txt .venv/installed
+	$(BIN)/pip install --quiet --requirement requirements-dev.txt
+	touch $@
+
+clean:
+	rm -rf .venv results/mini results/test

@@ -1,0 +1,69 @@
+# What all rules share: the configuration, checked; the closed sets that wildcards come from; who depends on what.
+import os
+import sys
+
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import validate
+
+sys.path.insert(0, os.path.join(workflow.basedir, "workflow"))
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [sys.path[0], *filter(None, [os.environ.get("PYTHONPATH")])]
+)  # the jobs' interpreters import the package too
+
+from blemish import devices, tables
+from blemish.job import UserError
+from blemish.provenance import canonical, fingerprint
+
+validate(config, os.path.join(workflow.basedir, "workflow/schemas/config.schema.yaml"))
+config = canonical(config)
+
+TRAIN_SETS = ["richhf-100", *config["pools"]]
+GPU = config["gpus"] if config["device"] == "cuda" else 0
+ONE_GPU = min(GPU, 1)
+SELECTOR_SEED = config["detectors"]["seeds"][0]
+
+try:
+    tables.check(config["tables"], config["recipes"], config["backbones"], TRAIN_SETS)
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+
+wildcard_constraints:
+    split="train|test",
+    pool="|".join(config["pools"]),
+    train_set="|".join(TRAIN_SETS),
+    recipe="|".join(config["recipes"]),
+    supervision="|".join(["human", "pseudo", *config["recipes"]]),
+    backbone="|".join(config["backbones"]),
+    table="|".join(config["tables"]),
+    shard=r"\d+",
+    seed=r"\d+",
+    n=r"\d+",
+
+
+onstart:
+    try:
+        devices.require(
+            getattr(workflow.global_resources.get("gpu"), "value", None) if GPU else 0,
+            local=workflow.local_exec,
+        )
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def shards(pool):
+    return [str(i) for i in range(config["pools"][pool]["shards"])]
+
+
+def per_shard(pattern, **wildcards):
+    """`pattern` once for each part of the pool."""
+    return expand(pattern, shard=shards(wildcards["pool"]), **wildcards)
+
+
+def per_seed(pattern, detectors):
+    """`pattern` once for each detector and seed, in that order."""
+    return [
+        path
+        for detector in detectors
+        for path in expand(pattern, **detector._asdict(), seed=config["detectors"]["seeds"])
+    ]

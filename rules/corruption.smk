@@ -1,0 +1,49 @@
+# Corruption (§3.2, Eqs. 3-6): the selected region's latent is replaced, then everything is resampled.
+# In:  <results>/pools/, regions/, inversion/, the diffusion model
+# Out: <results>/corrupted/{pool}/{recipe}/{backbone}/{shard}.parquet and how strong each corruption came out
+
+
+def recipe_inversion(wildcards):
+    """DDIM-50 step s of a recipe means that 50 - s steps are inverted (§4.3)."""
+    n = config["inversion"]["steps"] - config["recipes"][wildcards.recipe]["step"]
+    return f"<results>/inversion/{wildcards.pool}/{wildcards.shard}/{n}.safetensors"
+
+
+def corruption_code(wildcards):
+    """A recipe depends on its own method's code and no other's."""
+    return fingerprint("scripts/corrupt.py", f"corruptions.{config['recipes'][wildcards.recipe]['method']}")
+
+
+rule corrupt:
+    input:
+        images="<results>/pools/{pool}/{shard}.parquet",
+        masks="<results>/regions/{pool}/{backbone}/{shard}.parquet",
+        inversion=recipe_inversion,
+        diffusion="<results>/sources/diffusion",
+    output:
+        images="<results>/corrupted/{pool}/{recipe}/{backbone}/{shard}.parquet",
+        strength="<results>/corrupted/{pool}/{recipe}/{backbone}/{shard}.csv",
+    log:
+        "<results>/logs/corrupt/{pool}/{recipe}/{backbone}/{shard}.log",
+    benchmark:
+        "<results>/benchmarks/corrupt/{pool}/{recipe}/{backbone}/{shard}.tsv"
+    conda:
+        "../environment.yml"
+    threads: 1
+    resources:
+        gpu=ONE_GPU,
+    params:
+        recipe=lookup("recipes/{recipe}", within=config),
+        name="{recipe}",
+        steps=config["inversion"]["steps"],
+        mask_rule=config["corruption"]["mask_rule"],
+        seed=config["seed"],
+        batch_size=config["corruption"]["batch_size"],
+        device=config["device"],
+        dtype=config["dtype"],
+        state="<results>/state/corrupt/{pool}/{recipe}/{backbone}/{shard}",
+        code=corruption_code,
+    message:
+        "Corrupt {wildcards.pool} by {wildcards.recipe} in the regions of {wildcards.backbone}, part {wildcards.shard}"
+    script:
+        "../scripts/corrupt.py"

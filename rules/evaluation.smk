@@ -1,0 +1,30 @@
+# Evaluation (§4.4): each detector on the human-labelled RichHF-18k test set.
+# In:  <results>/detectors/.../weights.safetensors, <results>/sets/richhf-test.parquet
+# Out: <results>/detectors/.../metrics.json and per_image.parquet
+
+
+rule evaluate:
+    input:
+        weights="<results>/detectors/{train_set}/{supervision}/{backbone}/seed-{seed}/weights.safetensors",
+        test="<results>/sets/richhf-test.parquet",
+    output:
+        metrics="<results>/detectors/{train_set}/{supervision}/{backbone}/seed-{seed}/metrics.json",
+        per_image="<results>/detectors/{train_set}/{supervision}/{backbone}/seed-{seed}/per_image.parquet",
+    log:
+        "<results>/logs/evaluate/{train_set}/{supervision}/{backbone}/seed-{seed}.log",
+    conda:
+        "../environment.yml"
+    threads: 1
+    resources:
+        gpu=ONE_GPU,
+    params:
+        backbone=lookup("backbones/{backbone}", within=config),
+        threshold=config["evaluation"]["threshold"],
+        batch_size=config["evaluation"]["batch_size"],
+        device=config["device"],
+        amp=config["detectors"]["amp"],
+        code=fingerprint("scripts/evaluate.py"),
+    message:
+        "Evaluate the {wildcards.backbone} detector trained on {wildcards.train_set}, {wildcards.supervision}, seed {wildcards.seed}"
+    script:
+        "../scripts/evaluate.py"

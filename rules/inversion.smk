@@ -1,0 +1,42 @@
+# Latent inversion (§3.2, Eq. 2): one trajectory per image, whatever the mask, method or backbone.
+# In:  <results>/pools/{pool}/{shard}.parquet
+# Out: <results>/inversion/{pool}/{shard}/{n}.safetensors, the latents after n steps; each continues the one before
+
+
+def previous_inversion(wildcards):
+    """The trajectory is stored every `inversion.stride` steps and continued from there."""
+    n, stride = int(wildcards.n), config["inversion"]["stride"]
+    if n == 0:
+        return []
+    return f"<results>/inversion/{wildcards.pool}/{wildcards.shard}/{(n - 1) // stride * stride}.safetensors"
+
+
+rule invert:
+    input:
+        images="<results>/pools/{pool}/{shard}.parquet",
+        diffusion="<results>/sources/diffusion",
+        previous=previous_inversion,
+    output:
+        "<results>/inversion/{pool}/{shard}/{n}.safetensors",
+    log:
+        "<results>/logs/invert/{pool}/{shard}/{n}.log",
+    benchmark:
+        "<results>/benchmarks/invert/{pool}/{shard}/{n}.tsv"
+    conda:
+        "../environment.yml"
+    threads: 1
+    resources:
+        gpu=ONE_GPU,
+    params:
+        settings=lookup("inversion", within=config),
+        n="{n}",
+        seed=config["seed"],
+        batch_size=config["corruption"]["batch_size"],
+        device=config["device"],
+        dtype=config["dtype"],
+        state="<results>/state/invert/{pool}/{shard}/{n}",
+        code=fingerprint("scripts/invert.py"),
+    message:
+        "Invert the latents of {wildcards.pool} to step {wildcards.n}, part {wildcards.shard}"
+    script:
+        "../scripts/invert.py"

@@ -1,0 +1,322 @@
+# What people read: Tables 1-4 beside the paper's, the paper's figures from the run's own images, how strong each
+# corruption came out.
+# In:  metrics and per-image results of the detectors, pools, corrupted pools
+# Out: <results>/tables/, <results>/figures/
+
+DETECTOR = "<results>/detectors/{train_set}/{supervision}/{backbone}/seed-{seed}"
+DETECTORS = tables.detectors(config["tables"])
+FIRST_BACKBONE = next(iter(config["backbones"]))
+METHODS = ["rotation-30", "blur-30", "gaussian-30", "downscale-30", "proposed-40"]  # §5.3, Figure 5
+TARGETS = ["gaussian-50", "gaussian-30"]  # §6.2, Figure 7
+
+
+def runs(detectors):
+    """[train set, supervision, backbone, seed] of each detector's results, in the order of `per_seed`."""
+    return [[*detector, seed] for detector in detectors for seed in config["detectors"]["seeds"]]
+
+
+def table_detectors(wildcards):
+    return tables.detectors({wildcards.table: config["tables"][wildcards.table]})
+
+
+def table_metrics(wildcards):
+    return per_seed(DETECTOR + "/metrics.json", table_detectors(wildcards))
+
+
+def table_runs(wildcards):
+    return runs(table_detectors(wildcards))
+
+
+def corrupted(recipes, suffix, pool="hps"):
+    """The files of several recipes of one pool, recipe by recipe."""
+    return [
+        path
+        for recipe in recipes
+        for path in per_shard(
+            f"<results>/corrupted/{{pool}}/{{recipe}}/{{backbone}}/{{shard}}.{suffix}",
+            pool=pool,
+            recipe=recipe,
+            backbone=FIRST_BACKBONE,
+        )
+    ]
+
+
+def sheet_images(wildcards):
+    return corrupted([wildcards.recipe], "parquet")
+
+
+def sheet_strength(wildcards):
+    return corrupted([wildcards.recipe], "csv")
+
+
+rule table:
+    input:
+        metrics=table_metrics,
+    output:
+        csv=report("<results>/tables/{table}.csv", category="Tables", caption="../workflow/report/table.rst"),
+        markdown="<results>/tables/{table}.md",
+        latex="<results>/tables/{table}.tex",
+    log:
+        "<results>/logs/table/{table}.log",
+    conda:
+        "../environment.yml"
+    params:
+        detectors=table_runs,
+        table=lookup("tables/{table}", within=config),
+        published=lookup("published/{table}", within=config, default=None),
+        code=fingerprint("scripts/table.py"),
+    message:
+        "Write {wildcards.table}, ours beside the paper's"
+    script:
+        "../scripts/table.py"
+
+
+rule show_tables:
+    input:
+        csv=expand("<results>/tables/{table}.csv", table=config["tables"]),
+    output:
+        text="<results>/tables/summary.txt",
+        markdown="<results>/tables/summary.md",
+    log:
+        "<results>/logs/show_tables.log",
+    conda:
+        "../environment.yml"
+    params:
+        tables=list(config["tables"].values()),
+        code=fingerprint("scripts/show_tables.py"),
+    message:
+        "Put all tables on one page"
+    script:
+        "../scripts/show_tables.py"
+
+
+rule claims:
+    input:
+        per_image=per_seed(DETECTOR + "/per_image.parquet", DETECTORS),
+    output:
+        csv=report("<results>/tables/claims.csv", category="Claims", caption="../workflow/report/claims.rst"),
+        markdown="<results>/tables/claims.md",
+    log:
+        "<results>/logs/claims.log",
+    conda:
+        "../environment.yml"
+    params:
+        detectors=runs(DETECTORS),
+        claims=config["claims"],
+        tables=config["tables"],
+        published=config["published"],
+        code=fingerprint("scripts/claims.py"),
+    message:
+        "Judge the paper's claims on the run's own detectors"
+    script:
+        "../scripts/claims.py"
+
+
+rule strength_table:
+    input:
+        strength=corrupted(config["recipes"], "csv"),
+    output:
+        csv=report(
+            "<results>/tables/strength.csv", category="Corruption", caption="../workflow/report/strength.rst"
+        ),
+        markdown="<results>/tables/strength.md",
+    log:
+        "<results>/logs/strength_table.log",
+    conda:
+        "../environment.yml"
+    params:
+        parts={recipe: len(shards("hps")) for recipe in config["recipes"]},
+        code=fingerprint("scripts/strength_table.py"),
+    message:
+        "Measure how strong each corruption is and how well it keeps to its region"
+    script:
+        "../scripts/strength_table.py"
+
+
+rule contact_sheet:
+    input:
+        clean=per_shard("<results>/pools/{pool}/{shard}.parquet", pool="hps"),
+        corrupted=sheet_images,
+        strength=sheet_strength,
+    output:
+        report(
+            "<results>/figures/corruption/{recipe}.png",
+            category="Corruption",
+            caption="../workflow/report/contact_sheet.rst",
+        ),
+    log:
+        "<results>/logs/contact_sheet/{recipe}.log",
+    conda:
+        "../environment.yml"
+    params:
+        images=config["figures"]["images"],
+        seed=config["seed"],
+        code=fingerprint("scripts/contact_sheet.py"),
+    message:
+        "Show clean images, regions and what {wildcards.recipe} makes of them"
+    script:
+        "../scripts/contact_sheet.py"
+
+
+rule figure_pools:
+    input:
+        clean=[
+            path for pool in config["pools"] for path in per_shard("<results>/pools/{pool}/{shard}.parquet", pool=pool)
+        ],
+        corrupted=[path for pool in config["pools"] for path in corrupted(["proposed-40"], "parquet", pool)],
+        strength=[path for pool in config["pools"] for path in corrupted(["proposed-40"], "csv", pool)],
+    output:
+        multiext("<results>/figures/figure4", ".png", ".pdf"),
+    log:
+        "<results>/logs/figure_pools.log",
+    conda:
+        "../environment.yml"
+    params:
+        parts={pool: len(shards(pool)) for pool in config["pools"]},
+        recipe="proposed-40",
+        images=config["figures"]["images"] // 2,
+        seed=config["seed"],
+        code=fingerprint("scripts/figure_pools.py"),
+    message:
+        "Figure 4: clean over corrupted images of each pool"
+    script:
+        "../scripts/figure_pools.py"
+
+
+rule figure_methods:
+    input:
+        clean=rules.contact_sheet.input.clean,
+        corrupted=corrupted(METHODS, "parquet"),
+        strength=corrupted(METHODS, "csv"),
+    output:
+        multiext("<results>/figures/figure5", ".png", ".pdf"),
+    log:
+        "<results>/logs/figure_methods.log",
+    conda:
+        "../environment.yml"
+    params:
+        parts={recipe: len(shards("hps")) for recipe in METHODS},
+        images=config["figures"]["images"],
+        seed=config["seed"],
+        code=fingerprint("scripts/figure_methods.py"),
+    message:
+        "Figure 5: corruption methods side by side"
+    script:
+        "../scripts/figure_methods.py"
+
+
+use rule figure_methods as figure_targets with:
+    input:
+        clean=rules.contact_sheet.input.clean,
+        corrupted=corrupted(TARGETS, "parquet"),
+        strength=corrupted(TARGETS, "csv"),
+    output:
+        multiext("<results>/figures/figure7", ".png", ".pdf"),
+    log:
+        "<results>/logs/figure_targets.log",
+    params:
+        parts={recipe: len(shards("hps")) for recipe in TARGETS},
+        images=config["figures"]["images"],
+        seed=config["seed"],
+        code=fingerprint("scripts/figure_methods.py"),
+    message:
+        "Figure 7: the image latent and an intermediate latent, corrupted"
+
+
+rule figure_failures:
+    input:
+        clean=rules.contact_sheet.input.clean,
+        corrupted=corrupted(["proposed-40"], "parquet"),
+        strength=corrupted(["proposed-40"], "csv"),
+    output:
+        multiext("<results>/figures/figure8", ".png", ".pdf"),
+    log:
+        "<results>/logs/figure_failures.log",
+    conda:
+        "../environment.yml"
+    params:
+        recipe="proposed-40",
+        images=config["figures"]["images"],
+        code=fingerprint("scripts/figure_failures.py"),
+    message:
+        "Figure 8: regions in which nothing visible happened"
+    script:
+        "../scripts/figure_failures.py"
+
+
+rule figure_steps:
+    input:
+        table="<results>/tables/table3.csv",
+    output:
+        multiext("<results>/figures/steps", ".png", ".pdf"),
+    log:
+        "<results>/logs/figure_steps.log",
+    conda:
+        "../environment.yml"
+    params:
+        steps={name: recipe["step"] for name, recipe in config["recipes"].items()},
+        code=fingerprint("scripts/figure_steps.py"),
+    message:
+        "Draw IoU against the corruption step"
+    script:
+        "../scripts/figure_steps.py"
+
+
+rule figure_loss:
+    input:
+        loss=per_seed(DETECTOR + "/loss.csv", DETECTORS),
+    output:
+        multiext("<results>/figures/loss", ".png", ".pdf"),
+    log:
+        "<results>/logs/figure_loss.log",
+    conda:
+        "../environment.yml"
+    params:
+        detectors=runs(DETECTORS),
+        code=fingerprint("scripts/figure_loss.py"),
+    message:
+        "Draw the loss curves of all detectors"
+    script:
+        "../scripts/figure_loss.py"
+
+
+rule figure_precision_recall:
+    input:
+        per_image=per_seed(DETECTOR + "/per_image.parquet", DETECTORS),
+    output:
+        multiext("<results>/figures/precision_recall", ".png", ".pdf"),
+    log:
+        "<results>/logs/figure_precision_recall.log",
+    conda:
+        "../environment.yml"
+    params:
+        detectors=runs(DETECTORS),
+        code=fingerprint("scripts/figure_precision_recall.py"),
+    message:
+        "Draw precision against recall of all detectors"
+    script:
+        "../scripts/figure_precision_recall.py"
+
+
+rule figure_regions:
+    input:
+        regions=[
+            path
+            for pool in config["pools"]
+            for path in per_shard(
+                "<results>/regions/{pool}/{backbone}/{shard}.parquet", pool=pool, backbone=FIRST_BACKBONE
+            )
+        ],
+    output:
+        multiext("<results>/figures/regions", ".png", ".pdf"),
+    log:
+        "<results>/logs/figure_regions.log",
+    conda:
+        "../environment.yml"
+    params:
+        parts={pool: len(shards(pool)) for pool in config["pools"]},
+        code=fingerprint("scripts/figure_regions.py"),
+    message:
+        "Draw where the selected regions lie"
+    script:
+        "../scripts/figure_regions.py"

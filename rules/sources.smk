@@ -1,0 +1,105 @@
+# Where everything comes from: RichHF-18k, its images, the diffusion model, the pre-trained segmentation models.
+# In:  the network, or files named by `file:` in the config.
+# Out: <results>/sources/...
+
+
+rule fetch_richhf:
+    output:
+        "<results>/sources/richhf/{split}.tfrecord",
+    log:
+        "<results>/logs/fetch_richhf/{split}.log",
+    conda:
+        "../environment.yml"
+    params:
+        source=lookup("sources/richhf/records/{split}", within=config),
+        code=fingerprint("scripts/fetch_richhf.py"),
+    localrule: True
+    message:
+        "Fetch the {wildcards.split} records of RichHF-18k"
+    script:
+        "../scripts/fetch_richhf.py"
+
+
+rule fetch_richhf_images:
+    input:
+        labels="<results>/labels/{split}.parquet",
+    output:
+        "<results>/sources/richhf/images-{split}.parquet",
+    log:
+        "<results>/logs/fetch_richhf_images/{split}.log",
+    conda:
+        "../environment.yml"
+    params:
+        source=lookup("sources/richhf/images", within=config),
+        split="{split}",
+        size=config["resolution"],
+        code=fingerprint("scripts/fetch_richhf_images.py"),
+    localrule: True
+    message:
+        "Fetch the images of the labelled {wildcards.split} samples of RichHF-18k"
+    script:
+        "../scripts/fetch_richhf_images.py"
+
+
+rule draw_hps:
+    output:
+        pool=expand("<results>/pools/hps/{shard}.parquet", shard=shards("hps")),
+        ledger="<results>/pools/hps/ledger.csv",
+    log:
+        "<results>/logs/draw_hps.log",
+    conda:
+        "../environment.yml"
+    params:
+        source=lookup("sources/hps", within=config),
+        number=config["pools"]["hps"]["count"],
+        seed=config["seed"],
+        size=config["resolution"],
+        code=fingerprint("scripts/draw_hps.py"),
+    localrule: True
+    message:
+        "Draw {params.number} clean images from the HPS data set"
+    script:
+        "../scripts/draw_hps.py"
+
+
+rule fetch_diffusion:
+    output:
+        directory("<results>/sources/diffusion"),
+    log:
+        "<results>/logs/fetch_diffusion.log",
+    conda:
+        "../environment.yml"
+    params:
+        source=lookup("sources/diffusion", within=config),
+        code=fingerprint("scripts/fetch_diffusion.py"),
+    localrule: True
+    message:
+        "Fetch the diffusion model"
+    script:
+        "../scripts/fetch_diffusion.py"
+
+
+rule fetch_segmentation:
+    output:
+        "<results>/sources/segmentation/{backbone}.weights",
+    log:
+        "<results>/logs/fetch_segmentation/{backbone}.log",
+    conda:
+        "../environment.yml"
+    params:
+        source=lookup("backbones/{backbone}/weights", within=config),
+        code=fingerprint("scripts/fetch_segmentation.py"),
+    localrule: True
+    message:
+        "Fetch the pre-trained segmentation model {wildcards.backbone}"
+    script:
+        "../scripts/fetch_segmentation.py"
+
+
+SOURCES = (
+    expand(rules.fetch_richhf.output, split=["train", "test"])
+    + expand(rules.fetch_richhf_images.output, split=["train", "test"])
+    + rules.draw_hps.output
+    + rules.fetch_diffusion.output
+    + expand(rules.fetch_segmentation.output, backbone=config["backbones"])
+)

@@ -1,0 +1,33 @@
+"""The paper's claims, judged on the run's own detectors."""
+
+
+def judge_claims(per_image, runs, statements, tables, published, csv, markdown):
+    import pandas as pd
+
+    from blemish import claims
+    from blemish.job import atomic
+    from blemish.tables import Detector, published_numbers
+
+    results = {}
+    for path, (*fields, _seed) in zip(per_image, runs, strict=True):
+        frame = pd.read_parquet(path, columns=["id", "tp", "fp", "fn"])
+        results.setdefault(Detector(*fields), []).append(frame)
+    judged = claims.judge(statements, results, published_numbers(tables, published))
+    with atomic(csv) as temporary:
+        judged.to_csv(temporary, index=False)
+    with atomic(markdown) as temporary:
+        temporary.write_text(claims.to_markdown(judged))
+
+
+if __name__ == "__main__":
+    from blemish import job
+
+    with job.run(snakemake):
+        judge_claims(
+            per_image=snakemake.input.per_image,
+            runs=snakemake.params.detectors,
+            statements=snakemake.params.claims,
+            tables=snakemake.params.tables,
+            published=snakemake.params.published,
+            **{name: snakemake.output[name] for name in ("csv", "markdown")},
+        )

@@ -1,0 +1,16 @@
+"""Fetches one split's label file of RichHF-18k."""
+
+from pathlib import Path
+
+
+def fetch_richhf(source, out):
+    from blemish.sources.files import fetch_file
+
+    fetch_file(source, Path(out))
+
+
+if __name__ == "__main__":
+    from blemish import job
+
+    with job.run(snakemake):
+        fetch_richhf(snakemake.params.source, snakemake.output[0])

@@ -1,0 +1,25 @@
+"""All tables in one text, as the terminal shows it at the end of a run, and in one Markdown file."""
+
+
+def show_tables(csv, layouts, text, markdown):
+    import pandas as pd
+
+    from blemish import tables
+    from blemish.job import atomic
+
+    shown = [(pd.read_csv(path), table) for path, table in zip(csv, layouts, strict=True)]
+    with atomic(text) as temporary:
+        temporary.write_text(tables.to_text(tables.to_rich(frame, table) for frame, table in shown))
+    with atomic(markdown) as temporary:
+        temporary.write_text("\n".join(tables.to_markdown(frame, table) for frame, table in shown))
+
+
+if __name__ == "__main__":
+    from blemish import job
+
+    with job.run(snakemake):
+        show_tables(
+            csv=snakemake.input.csv,
+            layouts=snakemake.params.tables,
+            **{name: snakemake.output[name] for name in ("text", "markdown")},
+        )

@@ -1,0 +1,24 @@
+"""How strong each recipe came out, and how well it kept to its region."""
+
+
+def make_strength_table(strength, parts, csv, markdown):
+    from blemish.figures import split
+    from blemish.job import atomic
+    from blemish.strength_table import strength_table, to_markdown
+
+    table = strength_table(split(strength, parts))
+    with atomic(csv) as temporary:
+        table.to_csv(temporary, index=False)
+    with atomic(markdown) as temporary:
+        temporary.write_text(to_markdown(table))
+
+
+if __name__ == "__main__":
+    from blemish import job
+
+    with job.run(snakemake):
+        make_strength_table(
+            strength=snakemake.input.strength,
+            parts=snakemake.params.parts,
+            **{name: snakemake.output[name] for name in ("csv", "markdown")},
+        )

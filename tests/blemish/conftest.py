@@ -1,0 +1,76 @@
+"""What the tests of the corruption engine share: a diffusion model of random weights, shards to run on."""
+
+import numpy as np
+import pytest
+import torch
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tiny_diffusion(tmp_path_factory):
+    """A folder in Stable Diffusion's format: 16x16 images, 8x8 latents, random weights."""
+    from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+
+    from blemish.miniworld.generator import build_text_encoder, build_tokenizer, sd_scheduler
+
+    folder = tmp_path_factory.mktemp("diffusion")
+    tokenizer = build_tokenizer(["a face and a hand", "a sign"], folder / "tokenizer")
+    torch.manual_seed(0)
+    vae = AutoencoderKL(
+        block_out_channels=(8, 8),
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        latent_channels=4,
+        norm_num_groups=4,
+        mid_block_add_attention=False,
+        sample_size=16,
+        scaling_factor=0.5,
+    )
+    unet = UNet2DConditionModel(
+        sample_size=8,
+        block_out_channels=(8, 16),
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=32,
+        attention_head_dim=4,
+        norm_num_groups=4,
+    )
+    StableDiffusionPipeline(
+        vae=vae,
+        unet=unet,
+        text_encoder=build_text_encoder(tokenizer, seed=0),
+        tokenizer=tokenizer,
+        scheduler=sd_scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    ).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def diffusion(tiny_diffusion):
+    from blemish.diffusion import Diffusion
+
+    return Diffusion.load(tiny_diffusion)
+
+
+@pytest.fixture
+def shard(tmp_path):
+    """(images, masks): five images of 16x16, of which the third has an empty mask."""
+    from blemish.records import Record, write_records
+
+    random = np.random.default_rng(0)
+    images, masks = [], []
+    for i in range(5):
+        mask = np.zeros((16, 16), bool)
+        if i != 2:
+            mask[i : i + 7, 3:9] = True
+        pixels = random.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+        images.append(Record(f"image-{i}", pixels, None, prompt=f"a face {i}", source=f"test:{i}"))
+        masks.append(Record(f"image-{i}", None, mask))
+    write_records(tmp_path / "images.parquet", images)
+    write_records(tmp_path / "masks.parquet", reversed(masks))
+    return tmp_path / "images.parquet", tmp_path / "masks.parquet"

@@ -1,0 +1,58 @@
+import subprocess
+import sys
+import textwrap
+
+import pytest
+from blemish import job
+
+
+def test_atomic_leaves_nothing_half_written(tmp_path):
+    out = tmp_path / "deep" / "file.txt"
+    with pytest.raises(RuntimeError), job.atomic(out) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert list(out.parent.iterdir()) == []
+    with job.atomic(out) as temporary:
+        temporary.write_text("whole")
+        assert not out.exists()
+    assert [p.name for p in out.parent.iterdir()] == ["file.txt"]
+
+
+def run_job(tmp_path, body):
+    program = textwrap.dedent(
+        """
+        from types import SimpleNamespace
+        from blemish import job
+        snakemake = SimpleNamespace(
+            log=["log.txt"], threads=1, rule="a rule", resources={"gpu": 0}
+        )
+        with job.run(snakemake):
+            BODY
+        """
+    ).replace("BODY", body)
+    return subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
+
+
+def test_a_users_mistake_is_one_sentence(tmp_path):
+    done = run_job(tmp_path, "raise job.UserError('no such thing: make it.')")
+    assert done.returncode == 1
+    assert done.stderr.strip() == "blemish, a rule: no such thing: make it."
+    assert "Traceback" not in (tmp_path / "log.txt").read_text()
+
+
+def test_a_missing_file_is_named(tmp_path):
+    done = run_job(tmp_path, "open('absent.txt')")
+    assert done.returncode == 1
+    assert "absent.txt" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_what_a_job_prints_goes_to_its_log(tmp_path):
+    done = run_job(tmp_path, "print('hello')")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (tmp_path / "log.txt").read_text().strip() == "hello"
+
+
+def test_a_fault_of_the_program_keeps_its_traceback(tmp_path):
+    done = run_job(tmp_path, "1 / 0")
+    assert done.returncode != 0
+    assert "ZeroDivisionError" in (tmp_path / "log.txt").read_text()

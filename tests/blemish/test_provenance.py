@@ -1,0 +1,56 @@
+import subprocess
+import sys
+
+import pytest
+from blemish import provenance
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A small package: a imports b inside a function; c stands alone."""
+    folder = tmp_path / "workflow" / "blemish"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text("")
+    (folder / "a.py").write_text("def f():\n    from blemish import b\n    return b.x\n")
+    (folder / "b.py").write_text('"""Says something."""\nx = 1  # one\n')
+    (folder / "c.py").write_text("y = 1\n")
+    monkeypatch.setattr(provenance, "PACKAGE", folder)
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
+
+    def edit(name, text):
+        (folder / name).write_text(text)
+        provenance._analyse.cache_clear()
+
+    provenance._analyse.cache_clear()
+    yield edit
+    provenance._analyse.cache_clear()
+
+
+def test_fingerprint_follows_imports_but_not_words(package):
+    before = provenance.fingerprint("a")
+    package("b.py", '"""Says something else."""\n\nx = 1\n')
+    assert provenance.fingerprint("a") == before
+    package("c.py", "y = 2\n")
+    assert provenance.fingerprint("a") == before
+    package("b.py", "x = 2\n")
+    assert provenance.fingerprint("a") != before
+
+
+def test_fingerprint_refuses_a_module_that_is_not_there(package):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        provenance.fingerprint("nowhere")
+
+
+def test_canonical_makes_spellings_alike():
+    one = provenance.canonical({"b": 1e2, "a": [1.0, 0.5, "x"], "c": True})
+    two = provenance.canonical({"c": True, "a": [1, 0.5, "x"], "b": 100})
+    assert repr(one) == repr(two)
+
+
+def test_what_the_snakefile_imports_does_not_import_torch():
+    program = (
+        "import sys; from blemish import devices, job, provenance, tables; "
+        "print([m for m in ('torch', 'pandas', 'numpy', 'diffusers', 'mmseg') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,80 @@
+"""What every job shares: threads, its log, errors a person can read, files that are whole or absent."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from blemish import devices
+
+
+class UserError(Exception):
+    """A user's mistake or the outside world's fault: one sentence says what, where and what to do."""
+
+
+@contextmanager
+def atomic(path: str | os.PathLike) -> Iterator[Path]:
+    """Yields a private name beside `path`; renames it to `path` if the block succeeds, removes it if not.
+
+    The name carries the process id: a job left over from a killed run cannot write into the same file.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def run(snakemake) -> Iterator[None]:
+    """Runs a script's body as a job: it holds the GPUs it was promised and uses the rule's threads.
+
+    Everything printed goes to the rule's log file. An error with a known cause outside the program ends the
+    job with one sentence, in the log and on the terminal.
+    """
+    terminal = os.dup(2)
+    log = snakemake.log[0] if snakemake.log else os.devnull
+    with open(log, "w", buffering=1) as stream:
+        os.dup2(stream.fileno(), 1)
+        os.dup2(stream.fileno(), 2)
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
+        _use_threads(snakemake.threads)
+        try:
+            with devices.lease(snakemake.resources.get("gpu", 0), description=snakemake.rule):
+                yield
+        except (UserError, OSError, MemoryError) as error:
+            sentence = explain(error)
+            logging.getLogger("blemish").error(sentence)
+            os.write(terminal, f"blemish, {snakemake.rule}: {sentence}\n".encode())
+            sys.exit(1)
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+
+
+def explain(error: BaseException) -> str:
+    """The one sentence for an error that has a known cause outside the program."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "the machine's memory is used up: give the job more, or lower its batch size in the config."
+    if isinstance(error, OSError) and error.strerror:
+        where = f" ({error.filename})" if error.filename else ""
+        return f"{error.strerror}{where}: mend that and start again; what was finished is kept."
+    return str(error)
+
+
+def _use_threads(threads: int) -> None:
+    """Two processes with two threads each on two cores run many times slower than with one each."""
+    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[variable] = str(threads)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(threads)

@@ -1,0 +1,271 @@
+"""Inversion and corruption of whole shards: the only place where the mask is applied.
+
+Both go through a shard in batches. A finished batch is kept in the job's state folder, so that a job that was
+killed goes on behind it. Every random number follows from (seed, purpose, image id): neither shards nor
+batches nor interruptions change a result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+
+from blemish import corruptions, strength
+from blemish.background import ahead, behind
+from blemish.diffusion import Counting, Diffusion
+from blemish.inversion import ReNoise, invert
+from blemish.job import UserError, atomic
+from blemish.latents import Latents, join_latents, save_latents
+from blemish.records import Record, join_masks, read_ids, read_records, write_records
+from blemish.sampling import resample, standard_normal
+from blemish.shards import Progress, batches, digest, file_digest, finished, join_records, part_file
+
+log = logging.getLogger(__name__)
+
+
+def latent_mask(mask: torch.Tensor, size: tuple[int, int], rule: str = "any") -> torch.Tensor:
+    """The mask M_s on the latent grid.
+
+    Args:
+        mask: (n, H, W) bool.
+        size: (h, w) of the latents.
+        rule: a latent cell is selected if "any" of its pixels is, if a "majority" (more than half) is, or if
+            the pixel "nearest" to its centre is.
+
+    Returns:
+        (n, 1, h, w) float32, 0 or 1.
+    """
+    # ASSUME: corruption.mask_rule, the paper multiplies a mask of pixels with latents and does not say how.
+    pixels = mask[:, None].float()
+    if rule == "any":
+        return F.adaptive_max_pool2d(pixels, size)
+    if rule == "majority":
+        return (F.adaptive_avg_pool2d(pixels, size) > 0.5).float()
+    if rule == "nearest":
+        return F.interpolate(pixels, size=size, mode="nearest-exact")
+    raise UserError(f'corruption.mask_rule is "{rule}": write any, majority or nearest.')
+
+
+def blend(mask: torch.Tensor, z_t: torch.Tensor, z_sel: torch.Tensor) -> torch.Tensor:
+    """Corr.(M_s, z_t, z_0): z_sel inside the mask (b, 1, h, w), z_t itself outside it (Eqs. 3 and 5)."""
+    return torch.where(mask > 0, z_sel, z_t)
+
+
+def random_generator(seed: int, *names: str) -> torch.Generator:
+    """A CPU generator that follows from the seed and the names (a purpose or recipe, an image id) alone."""
+    digest = hashlib.sha256(json.dumps([seed, *names]).encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big"))
+
+
+@torch.inference_mode()
+def invert_shard(
+    images: Path,
+    out: Path,
+    state: Path,
+    diffusion: Diffusion,
+    settings: ReNoise,
+    steps: int,
+    keep: Sequence[int],
+    seed: int,
+    batch_size: int | None,
+) -> None:
+    """Inverts every image of a shard once and stores the latents after the asked-for numbers of steps.
+
+    An `out` that is already there and was made from the same images, settings, seed and model is taken
+    further: its latents stay, and the trajectory goes on from its deepest one.
+
+    Args:
+        images: a shard of records.
+        out: the inversion shard (`blemish.latents`).
+        state: a folder of this job's own; removed at the end.
+        steps: DDIM steps of the whole schedule.
+        keep: numbers of inversion steps, 0..steps; the image latent is always stored.
+        batch_size: images at a time; None: what the memory holds.
+
+    Raises:
+        UserError: `keep` asks for more steps than there are, or the images don't suit the model.
+    """
+    schedule = diffusion.schedule(steps)
+    wanted = {n for n in keep if n}
+    if not wanted <= set(range(steps + 1)):
+        raise UserError(f"inversion steps {sorted(wanted)} are asked for and the schedule has 1 to {steps}.")
+    ids = _ids(images)
+    identity = digest(file_digest(images), diffusion.digest, asdict(settings), steps, seed)
+    previous = _previous(out, state / "previous.safetensors", identity, wanted)
+    kept = sorted(wanted.union(previous.steps if previous else []) - {0})
+    denoiser = Counting(diffusion.denoiser)
+
+    def own(purpose: str, records: list[Record]) -> list[torch.Generator]:
+        return [random_generator(seed, purpose, record.id) for record in records]
+
+    def process(records: list[Record], first: int) -> tuple[dict[int, torch.Tensor], torch.Tensor]:
+        """The latents at the steps to keep, and the random states at the deepest of them."""
+        generators = own("inversion", records)
+        if previous:
+            rows = slice(first, first + len(records))
+            latents = {n: previous.at(n, rows).to(diffusion.device) for n in previous.steps}
+            for generator, random_state in zip(generators, previous.random_states(rows), strict=True):
+                generator.set_state(random_state.clone())  # a view would be read from its storage's start
+        else:
+            latents = {0: diffusion.encode(np.stack([r.image for r in records]), own("encode", records))}
+        noise = None
+        if settings.reference == "noised":
+            # From generators of its own, so that a trajectory taken further meets the same reference.
+            noise = standard_normal(latents[0], own("reference", records))
+        condition = diffusion.embed([r.prompt for r in records])
+        start = max(latents.items())
+        latents |= invert(latents[0], condition, denoiser, schedule, settings, kept, generators, start, noise)
+        return latents, torch.stack([g.get_state() for g in generators])
+
+    folder = state / digest(identity, kept)
+    done = finished(folder, ".safetensors", lambda part: len(Latents(part).ids))
+    records = read_records(images, ["prompt"] if previous else ["prompt", "image"])
+    size = batch_size or diffusion.fitting_batch(diffusion.unet.config.sample_size)
+    with Progress("inversion", len(ids), done, denoiser) as progress, behind(1) as submit:
+        for first, batch in ahead(batches(records, done, size)):
+            before = denoiser.samples
+            latents, random_states = process(batch, first)
+            path, cost = part_file(folder, first, ".safetensors"), denoiser.samples - before
+            submit(save_latents, path, [r.id for r in batch], latents, random_states, identity, cost)
+            progress.update(len(batch))
+    join_latents(sorted(folder.glob("*.safetensors")), out, previous.evaluations if previous else 0)
+    shutil.rmtree(state)
+
+
+@torch.inference_mode()
+def corrupt_shard(
+    images: Path,
+    masks: Path,
+    inversion: Path,
+    out: Path,
+    strength_out: Path,
+    state: Path,
+    diffusion: Diffusion,
+    recipe: dict,
+    steps: int,
+    mask_rule: str,
+    seed: int,
+    batch_size: int | None,
+) -> None:
+    """Corrupts every image of a shard inside its mask: I^corr. = Corr.(M_s, z_t, z_0), resampled and decoded.
+
+    An image whose mask selects no latent is not resampled; it still goes through the VAE like all others, so
+    that a detector cannot tell corrupted images by the decoder's traces.
+
+    Args:
+        images: a shard of records, in whose order the result is written.
+        masks: records with the masks of the same ids.
+        inversion: the inversion shard of the same images.
+        out: records of the corrupted images with their masks and the recipe's name.
+        strength_out: CSV, one row per image: id, the measures of `strength.compare` and `latent_distance`
+            against the clean image's reconstruction, and the UNet evaluations spent on it.
+        state: a folder of this job's own; removed at the end.
+        recipe: name, method, step (counted as in the paper), and the method's own parameters.
+        steps: DDIM steps of the whole schedule.
+        mask_rule: see `latent_mask`.
+        batch_size: images at a time; None: what the memory holds.
+
+    Raises:
+        UserError: the recipe has a fault, a mask is missing, or the inversion is of other images or too
+            shallow.
+    """
+    schedule = diffusion.schedule(steps)
+    own = {key: value for key, value in recipe.items() if key not in ("name", "method", "step")}
+    select = corruptions.load(recipe["method"], **own)
+    n = schedule.steps_inverted(recipe["step"])
+    phi, p = schedule.phi_prime(n), schedule.p_prime(n)
+    inverted = Latents(inversion)
+    if inverted.ids != _ids(images):
+        raise UserError(
+            f"{inversion} is the inversion of other images than those in {images}: invert them anew."
+        )
+    denoiser = Counting(diffusion.denoiser)
+
+    def process(records: list[Record], first: int) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
+        """The corrupted images, the clean ones' reconstructions, and the measures taken on the latents."""
+        rows = slice(first, first + len(records))
+        z0, z_t = (inverted.at(i, rows).to(diffusion.device) for i in (0, n))
+        pixels = torch.from_numpy(np.stack([r.mask for r in records]))
+        mask = latent_mask(pixels, z0.shape[-2:], mask_rule).to(diffusion.device)
+        z, hit = z0.clone(), mask.flatten(1).any(1)
+        if hit.any():
+            chosen = [r for r, selected in zip(records, hit.tolist(), strict=True) if selected]
+            generators = [random_generator(seed, recipe["name"]) for r in chosen]
+            z_sel = select(z0[hit], z_t[hit], phi, p, generators)
+            z_corr = blend(mask[hit], z_t[hit], z_sel)
+            z[hit] = resample(z_corr, n, diffusion.embed([r.prompt for r in chosen]), denoiser, schedule)
+        measures = {
+            "latent_distance": strength.latent_distance(z, z0, mask).cpu(),
+            "evaluations": n * hit.cpu(),
+        }
+        return diffusion.decode(z), diffusion.decode(z0), pd.DataFrame(measures)
+
+    def save(records: list[Record], first: int, corrupted: np.ndarray, clean: np.ndarray, measures) -> None:
+        compared = [strength.compare(a, b, r.mask) for a, b, r in zip(clean, corrupted, records, strict=True)]
+        table = pd.concat(
+            [pd.DataFrame({"id": [r.id for r in records]}), pd.DataFrame(compared), measures], axis=1
+        )
+        with atomic(part_file(folder, first, ".csv")) as temporary:
+            table.to_csv(temporary, index=False)
+        changed = {"recipe": recipe["name"], "seed": seed}
+        write_records(
+            part_file(folder, first, ".parquet"),
+            (replace(r, image=image, **changed) for r, image in zip(records, corrupted, strict=True)),
+        )
+
+    sources = [file_digest(path) for path in (images, masks, inversion)]
+    folder = state / digest(sources, diffusion.digest, recipe, steps, mask_rule, seed)
+    done = finished(folder, ".parquet", lambda part: len(read_ids(part)))
+    size = batch_size or diffusion.fitting_batch(diffusion.unet.config.sample_size)
+    # The encoder of PNG and the SSIM are the slow part of saving; both leave the interpreter to others.
+    threads = max(1, torch.get_num_threads() // 2)
+    title = f"corruption {recipe['name']}"
+    with Progress(title, len(inverted.ids), done, denoiser) as progress, behind(threads) as submit:
+        for first, batch in ahead(batches(join_masks(images, masks), done, size)):
+            submit(save, batch, first, *process(batch, first))
+            progress.update(len(batch))
+    parts = sorted(folder.glob("*.parquet"))
+    table = pd.concat([pd.read_csv(path.with_suffix(".csv")) for path in parts], ignore_index=True)
+    empty = table.latent_distance.isna().sum()
+    log.info("%s: %d of %d masks select nothing, passed through", title, empty, len(table))
+    join_records(parts, out)
+    with atomic(strength_out) as temporary:
+        table.to_csv(temporary, index=False)
+    shutil.rmtree(state)
+
+
+def _ids(images: Path) -> list[str]:
+    ids = read_ids(images)
+    if not ids:
+        raise UserError(f"{images} holds no images: cut the set into fewer shards.")
+    return ids
+
+
+def _previous(out: Path, kept: Path, identity: str, wanted: set[int]) -> Latents | None:
+    """The earlier inversion to go on from; it is moved into the state, where a failing job does not lose it.
+
+    None if it was made from something else, or lacks a step before its deepest.
+    """
+    for path in (out, kept):
+        if path.exists():
+            try:
+                previous = Latents(path)
+            except UserError:
+                continue
+            missing = wanted - set(previous.steps)
+            if previous.identity == identity and all(n > previous.steps[-1] for n in missing):
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(path, kept)
+                return Latents(kept)
+    return None

@@ -1,0 +1,32 @@
+"""Resampling: from a latent after n inversion steps back to an image latent (Eq. 6 with eta = 0, DDIM)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from blemish.schedule import Schedule
+
+Condition = torch.Tensor | tuple[torch.Tensor, ...]
+"""What the denoiser is conditioned on, one row per sample."""
+
+Denoiser = Callable[[torch.Tensor, int, Condition], torch.Tensor]
+"""eps_theta(z, t, c): (n, 4, h, w) at one timestep t -> the predicted noise, same shape."""
+
+
+def standard_normal(like: torch.Tensor, generators: Sequence[torch.Generator]) -> torch.Tensor:
+    """N(0, 1) in the shape of the latents (b, 4, h, w), each sample's from its own CPU generator."""
+    return torch.stack([torch.randn(like.shape[1:], generator=g) for g in generators]).to(like)
+
+
+def resample(
+    z: torch.Tensor, n: int, condition: Condition, denoiser: Denoiser, schedule: Schedule
+) -> torch.Tensor:
+    """Takes the latents z (b, 4, h, w) after n inversion steps back to the image latents z_0; n = 0 returns
+    z.
+    """
+    for i in range(n, 0, -1):
+        e = denoiser(z, schedule.timestep(i), condition)
+        z = schedule.phi(i) * z + schedule.psi(i) * e
+    return z

@@ -1,0 +1,84 @@
+"""One file from a source: a URL, or a local path written `file:relative/path`; verified before it is used."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from blemish.job import UserError, atomic
+from blemish.sources.download import download
+
+LOCAL = "file:"
+
+
+def local_path(address: str) -> Path | None:
+    """The path of a `file:` address, relative to the working directory; None for any other address."""
+    return Path(address.removeprefix(LOCAL)).expanduser() if address.startswith(LOCAL) else None
+
+
+def fetch_file(source: Mapping, destination: str | os.PathLike) -> None:
+    """Brings one file to `destination`; it appears there whole and verified, or not at all.
+
+    Args:
+        source: `url` (http, https or `file:`); `sha256`, the digest or the start of it, and `bytes`, the size,
+            where they are known.
+        destination: the file to make.
+
+    Raises:
+        UserError: the file is not to be had, or is not the expected one; the sentence says what to do.
+    """
+    destination = Path(destination)
+    sha256, size = source.get("sha256"), source.get("bytes")
+    local = local_path(source["url"])
+    if local is None:
+        download(source["url"], destination, verify=lambda path: verify(path, sha256, size))
+        return
+    if not local.is_file():
+        raise UserError(f"there is no file {local}, which the config names as a source: put it there.")
+    verify(local, sha256, size)
+    with atomic(destination) as temporary:
+        link_or_copy(local, temporary)
+
+
+def verify(path: Path, sha256: str | None, size: int | None) -> None:
+    """Checks a file's size and the start of its SHA-256 digest, as far as they are known.
+
+    Raises:
+        UserError: one of them is another than expected.
+    """
+    actual = path.stat().st_size
+    if size is not None and actual != size:
+        raise UserError(f"{path} has {actual:,} bytes and should have {size:,}: it is not the expected file.")
+    if sha256 is not None:
+        with open(path, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if not digest.startswith(sha256.lower()):
+            raise UserError(f"{path} has the SHA-256 {digest} and should have {sha256}: it is not that file.")
+
+
+def link_or_copy(source: Path, destination: Path) -> None:
+    """Hard-links a file where the file system can, and copies it where not; symbolic links are resolved."""
+    try:
+        os.link(source.resolve(), destination)
+    except OSError:
+        shutil.copyfile(source, destination)
+
+
+@contextmanager
+def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
+    """Yields a private empty folder beside `path`; puts it in the place of `path` if the block succeeds."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        if path.exists():
+            shutil.rmtree(path)
+        os.replace(temporary, path)
+    except BaseException:
+        shutil.rmtree(temporary)
+        raise

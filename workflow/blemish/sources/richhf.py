@@ -1,0 +1,187 @@
+"""RichHF-18k's label files: one split's maps become masks, with an audit of what was kept and why (paper §4.1)."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, replace
+from itertools import islice, product
+from os import PathLike
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from blemish import annotations
+from blemish.annotations import Evidence, Policy, Verdict
+from blemish.job import UserError, atomic
+from blemish.records import Record, write_records
+from blemish.tfrecords import Example, read_examples
+
+SCORES = ("aesthetics_score", "artifact_score", "misalignment_score", "overall_score")
+PAPER_KEPT = {"train": 7801, "test": 500}  # §4.1
+RELEASED = {"train": 15810, "test": 955}  # records of the published files
+COLUMNS = ("id", "annotators", "evidence", "kept", "reason", "by_plateaus", "by_scores", "plateaus")
+BATCH = 128  # records that a process analyses at a time
+
+logger = logging.getLogger("blemish.richhf")
+
+Analysed = tuple[str, Evidence, np.ndarray, np.ndarray]  # id, evidence, mask (h, w) bool, histogram (256,)
+
+
+def label_split(
+    tfrecords: Sequence[str | PathLike],
+    split: str,
+    policy: Policy,
+    labels: str | PathLike,
+    audit: str | PathLike,
+    summary: str | PathLike,
+    processes: int = 1,
+) -> None:
+    """Binarizes the artifact maps of one split.
+
+    Args:
+        tfrecords: the split's TFRecord files.
+        split: "train" or "test", for the comparison with the paper's counts.
+        policy: which samples are kept.
+        labels: Parquet to write, records of the kept samples with id and mask, at the map's size.
+        audit: CSV to write, one row per sample in file order: `COLUMNS`.
+        summary: JSON to write: counts per reason, the number kept under every policy, the histogram of levels.
+        processes: how many analyse maps at once.
+
+    Raises:
+        UserError: a file is missing or damaged, or holds no RichHF samples; names file and byte offset.
+    """
+    evidence: list[Evidence] = []
+    verdicts: list[Verdict] = []
+    levels = np.zeros(256, np.int64)
+
+    with atomic(audit) as temporary, open(temporary, "w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(COLUMNS)
+
+        def kept() -> Iterator[Record]:
+            for id_, found, mask, histogram in _analyse_all(tfrecords, policy, processes):
+                verdict = annotations.decide(found, policy)
+                evidence.append(found)
+                verdicts.append(verdict)
+                np.add(levels, histogram, out=levels)
+                rows.writerow(_audit_row(id_, found, verdict))
+                if verdict.kept:
+                    yield Record(id=id_, image=None, mask=mask, source=f"richhf:{split}/{id_}")
+
+        write_records(labels, kept())
+    _write_summary(summary, split, policy, evidence, verdicts, levels)
+
+
+def every_policy(policy: Policy) -> dict[str, Policy]:
+    """All choices that the paper leaves open, named: "all_zero keep, saturated drop, scores use"."""
+    choices = product(("keep", "drop"), ("keep", "drop"), ("use", "ignore"))
+    return {
+        f"all_zero {zero}, saturated {full}, scores {scores}": replace(
+            policy, ambiguous={"all_zero": zero, "saturated": full}, scores=scores
+        )
+        for zero, full, scores in choices
+    }
+
+
+def _analyse_all(paths: Sequence[str | PathLike], policy: Policy, processes: int) -> Iterator[Analysed]:
+    examples = ((path, offset, example) for path in paths for offset, example in read_examples(path))
+    batches = iter(lambda: list(islice(examples, BATCH)), [])
+    if processes == 1:
+        for batch in batches:
+            yield from _analyse_batch(batch, policy)
+        return
+    with ProcessPoolExecutor(processes) as pool:
+        yield from _in_order(
+            pool, lambda batch: pool.submit(_analyse_batch, batch, policy), batches, processes
+        )
+
+
+def _in_order(pool, submit: Callable, batches: Iterable, processes: int) -> Iterator[Analysed]:
+    """The results of `submit` in the order of `batches`, few of which are in memory at a time."""
+    running: deque = deque()
+    for batch in batches:
+        running.append(submit(batch))
+        if len(running) > processes:
+            yield from running.popleft().result()
+    while running:
+        yield from running.popleft().result()
+
+
+def _analyse_batch(batch: list[tuple[str | PathLike, int, Example]], policy: Policy) -> list[Analysed]:
+    return [_analyse(path, offset, example, policy) for path, offset, example in batch]
+
+
+def _analyse(path: str | PathLike, offset: int, example: Example, policy: Policy) -> Analysed:
+    try:
+        name = example["filename"].decode()
+        pixels = annotations.decode_map(example["artifact_map"])
+        scores = {score: example[score][0] for score in SCORES}
+    except KeyError as error:
+        raise UserError(
+            f"the record at byte {offset:,} of {path} has no {error}: it is not RichHF-18k."
+        ) from error
+    except ValueError as error:
+        raise UserError(f"the artifact map at byte {offset:,} of {path} cannot be used: {error}.") from error
+    found = annotations.weigh(pixels, scores, policy)
+    mask = annotations.binarize(pixels, policy)
+    return PurePosixPath(name).stem, found, mask, np.bincount(pixels.ravel(), minlength=256)
+
+
+def _audit_row(id_: str, found: Evidence, verdict: Verdict) -> tuple:
+    plateaus = {"other" if level is None else f"{level:g}": n for level, n in found.levels.items() if n}
+    return (
+        id_,
+        verdict.annotators,
+        verdict.evidence,
+        verdict.kept,
+        verdict.reason,
+        found.from_map,
+        found.from_scores,
+        " ".join(f"{level}:{pixels}" for level, pixels in plateaus.items()),
+    )
+
+
+def _write_summary(
+    path: str | PathLike,
+    split: str,
+    policy: Policy,
+    evidence: list[Evidence],
+    verdicts: list[Verdict],
+    levels: np.ndarray,
+) -> None:
+    kept = sum(verdict.kept for verdict in verdicts)
+    paper = PAPER_KEPT[split] if RELEASED.get(split) == len(verdicts) else None
+    reasons = {
+        which: dict(sorted(Counter(v.reason for v in verdicts if v.kept is value).items()))
+        for which, value in (("kept", True), ("dropped", False))
+    }
+    report = {
+        "split": split,
+        "policy": asdict(policy),
+        "samples": len(verdicts),
+        "kept": kept,
+        "paper_samples": RELEASED.get(split),
+        "paper_kept": PAPER_KEPT.get(split),
+        "reasons": reasons,
+        "annotators": dict(sorted(Counter(str(v.annotators or "unknown") for v in verdicts).items())),
+        "kept_under": {
+            name: sum(annotations.decide(found, other).kept for found in evidence)
+            for name, other in every_policy(policy).items()
+        },
+        "levels": levels.tolist(),
+    }
+    with atomic(Path(path)) as temporary:
+        temporary.write_text(json.dumps(report, indent=1) + "\n")
+    logger.info("%s: %d of %d samples kept; %s", split, kept, len(verdicts), reasons)
+    if paper is not None and kept != paper:
+        logger.warning(
+            "the paper kept %d of these samples, this policy keeps %d; %s names the counts of every policy",
+            paper,
+            kept,
+            path,
+        )
