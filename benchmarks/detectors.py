@@ -48,9 +48,7 @@ def measure(configuration: dict, size: int, device: str, repeats: int) -> dict:
         for name, backbone in configuration["backbones"].items()
     }
     return {
-        "device": torch.cuda.get_device_name()
-        if device == "cuda"
-        else f"cpu, {torch.get_num_threads()} threads",
+        "device": torch.cuda.get_device_name() if device == "cuda" else f"cpu, {torch.get_num_threads()} threads",
         "dtype": amp or "float32",
         "size": size,
         "batch_size": settings["batch_size"],
@@ -141,17 +139,13 @@ def draw(result: dict, path: Path) -> None:
     bars = axes.bar(names, reached, color="tab:blue")
     axes.bar_label(bars, [f"{result['backbones'][n]['images_per_second']:.0f} images/s" for n in names])
     axes.axhline(result["peak_tflops"], color="k", ls="--", label="matrix product")
-    axes.set(
-        ylabel="TFLOP/s", title=f"Training, {result['size']} pixels, {result['dtype']}\n{result['device']}"
-    )
+    axes.set(ylabel="TFLOP/s", title=f"Training, {result['size']} pixels, {result['dtype']}\n{result['device']}")
     axes.legend()
     figure.savefig(path, dpi=150)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", type=Path, nargs="+", required=True, help="a config and its overlays")
     parser.add_argument("--size", type=int, default=512, help="pixels, a multiple of 32")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")

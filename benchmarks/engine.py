@@ -299,9 +299,7 @@ def plot(result: dict, path: Path) -> None:
 
     sizes = [row["batch"] for row in result["sweep"]]
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
-    left.plot(
-        sizes, [row["images_per_s"] for row in result["sweep"]], "o-", label=f"batched, {result['dtype']}"
-    )
+    left.plot(sizes, [row["images_per_s"] for row in result["sweep"]], "o-", label=f"batched, {result['dtype']}")
     left.axhline(result["single_fp32"]["images_per_s"], color="gray", ls="--", label="one by one, float32")
     left.set(xlabel="batch", ylabel="images / s", xscale="log", yscale="log")
     for key, label in {"inversion": "regularised inversion", "resampling": "resampling"}.items():
@@ -319,12 +317,8 @@ def plot(result: dict, path: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     cuda = torch.cuda.is_available()
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--out", type=Path, required=True, help="path without suffix; .json and .png are added"
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="path without suffix; .json and .png are added")
     parser.add_argument("--model", choices=MODELS, default="sd15" if cuda else "tiny")
     parser.add_argument("--device", default="cuda" if cuda else "cpu")
     parser.add_argument("--dtype", default="bfloat16" if cuda else "float32")

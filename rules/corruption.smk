@@ -34,14 +34,12 @@ rule corrupt:
         gpu=ONE_GPU,
     params:
         recipe=lookup("recipes/{recipe}", within=config),
-        name="{recipe}",
         steps=config["inversion"]["steps"],
         mask_rule=config["corruption"]["mask_rule"],
         seed=config["seed"],
         batch_size=config["corruption"]["batch_size"],
         device=config["device"],
         dtype=config["dtype"],
-        state="<results>/state/corrupt/{pool}/{recipe}/{backbone}/{shard}",
         code=corruption_code,
     message:
         "Corrupt {wildcards.pool} by {wildcards.recipe} in the regions of {wildcards.backbone}, part {wildcards.shard}"

@@ -57,9 +57,7 @@ rule train_detector:
     params:
         backbone=lookup("backbones/{backbone}", within=config),
         settings=training_settings,
-        seed="{seed}",
         device=config["device"],
-        state="<results>/state/train_detector/{train_set}/{supervision}/{backbone}/seed-{seed}",
         code=fingerprint("scripts/train_detector.py"),
     message:
         "Train the {wildcards.backbone} detector on {wildcards.train_set}, {wildcards.supervision}, seed {wildcards.seed}"

@@ -29,12 +29,10 @@ rule invert:
         gpu=ONE_GPU,
     params:
         settings=lookup("inversion", within=config),
-        n="{n}",
         seed=config["seed"],
         batch_size=config["corruption"]["batch_size"],
         device=config["device"],
         dtype=config["dtype"],
-        state="<results>/state/invert/{pool}/{shard}/{n}",
         code=fingerprint("scripts/invert.py"),
     message:
         "Invert the latents of {wildcards.pool} to step {wildcards.n}, part {wildcards.shard}"

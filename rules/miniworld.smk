@@ -35,9 +35,9 @@ rule train_mini_vae:
         "results/miniworld/logs/train_mini_vae.log",
     conda:
         "../environment.yml"
+    threads: 1
     params:
         **config["vae"],
-    threads: 1
     message:
         "Train the mini world's VAE on {params.scenes} scenes, {params.iterations} iterations"
     script:
@@ -53,9 +53,9 @@ rule train_mini_generator:
         "results/miniworld/logs/train_mini_generator-{generator}.log",
     conda:
         "../environment.yml"
+    threads: 1
     params:
         settings=lookup("{generator}", within=config),
-    threads: 1
     message:
         "Train the generator '{wildcards.generator}'"
     script:
@@ -103,6 +103,7 @@ rule pretrain_mini_segmentation:
         "results/miniworld/logs/pretrain_mini_segmentation-{backbone}.log",
     conda:
         "../environment.yml"
+    threads: 1
     params:
         backbone=lookup("backbones/{backbone}", within=config),
         training={
@@ -111,7 +112,6 @@ rule pretrain_mini_segmentation:
             if key not in ("seeds", "iterations", "selector_iterations", "lr")
         },
         settings=lookup("segmentation", within=config),
-    threads: 1
     message:
         "Pre-train {wildcards.backbone} on the objects of the scenes"
     script:

@@ -116,9 +116,7 @@ rule strength_table:
     input:
         strength=corrupted(config["recipes"], "csv"),
     output:
-        csv=report(
-            "<results>/tables/strength.csv", category="Corruption", caption="../workflow/report/strength.rst"
-        ),
+        csv=report("<results>/tables/strength.csv", category="Corruption", caption="../workflow/report/strength.rst"),
         markdown="<results>/tables/strength.md",
     log:
         "<results>/logs/strength_table.log",

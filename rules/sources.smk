@@ -8,12 +8,12 @@ rule fetch_richhf:
         "<results>/sources/richhf/{split}.tfrecord",
     log:
         "<results>/logs/fetch_richhf/{split}.log",
+    localrule: True
     conda:
         "../environment.yml"
     params:
         source=lookup("sources/richhf/records/{split}", within=config),
         code=fingerprint("scripts/fetch_richhf.py"),
-    localrule: True
     message:
         "Fetch the {wildcards.split} records of RichHF-18k"
     script:
@@ -27,6 +27,7 @@ rule fetch_richhf_images:
         "<results>/sources/richhf/images-{split}.parquet",
     log:
         "<results>/logs/fetch_richhf_images/{split}.log",
+    localrule: True
     conda:
         "../environment.yml"
     params:
@@ -34,7 +35,6 @@ rule fetch_richhf_images:
         split="{split}",
         size=config["resolution"],
         code=fingerprint("scripts/fetch_richhf_images.py"),
-    localrule: True
     message:
         "Fetch the images of the labelled {wildcards.split} samples of RichHF-18k"
     script:
@@ -47,6 +47,7 @@ rule draw_hps:
         ledger="<results>/pools/hps/ledger.csv",
     log:
         "<results>/logs/draw_hps.log",
+    localrule: True
     conda:
         "../environment.yml"
     params:
@@ -55,7 +56,6 @@ rule draw_hps:
         seed=config["seed"],
         size=config["resolution"],
         code=fingerprint("scripts/draw_hps.py"),
-    localrule: True
     message:
         "Draw {params.number} clean images from the HPS data set"
     script:
@@ -67,12 +67,12 @@ rule fetch_diffusion:
         directory("<results>/sources/diffusion"),
     log:
         "<results>/logs/fetch_diffusion.log",
+    localrule: True
     conda:
         "../environment.yml"
     params:
         source=lookup("sources/diffusion", within=config),
         code=fingerprint("scripts/fetch_diffusion.py"),
-    localrule: True
     message:
         "Fetch the diffusion model"
     script:
@@ -84,12 +84,12 @@ rule fetch_segmentation:
         "<results>/sources/segmentation/{backbone}.weights",
     log:
         "<results>/logs/fetch_segmentation/{backbone}.log",
+    localrule: True
     conda:
         "../environment.yml"
     params:
         source=lookup("backbones/{backbone}/weights", within=config),
         code=fingerprint("scripts/fetch_segmentation.py"),
-    localrule: True
     message:
         "Fetch the pre-trained segmentation model {wildcards.backbone}"
     script:

@@ -1,7 +1,9 @@
-"""Binarizes one split's artifact maps: three annotators, two of three (§4.1)."""
+"""Turns the artifact maps of one split of RichHF-18k into binary masks, with an audit."""
+
+from blemish import job
 
 
-def binarize(tfrecords, split, policy, processes, labels, audit, summary):
+def main(tfrecords: list[str], split: str, policy: dict, labels: str, audit: str, summary: str, processes: int) -> None:
     from blemish.annotations import Policy
     from blemish.sources.richhf import label_split
 
@@ -9,12 +11,13 @@ def binarize(tfrecords, split, policy, processes, labels, audit, summary):
 
 
 if __name__ == "__main__":
-    from blemish import job
-
     with job.run(snakemake):
-        binarize(
+        main(
             tfrecords=list(snakemake.input),
+            split=snakemake.params.split,
+            policy=snakemake.params.policy,
+            labels=snakemake.output.labels,
+            audit=snakemake.output.audit,
+            summary=snakemake.output.summary,
             processes=snakemake.threads,
-            **{name: snakemake.params[name] for name in ("split", "policy")},
-            **{name: snakemake.output[name] for name in ("labels", "audit", "summary")},
         )

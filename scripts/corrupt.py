@@ -27,8 +27,9 @@ if __name__ == "__main__":
             **{name: snakemake.input[name] for name in ("images", "masks", "inversion", "diffusion")},
             out=snakemake.output.images,
             strength_out=snakemake.output.strength,
+            state=job.state(snakemake.output.images),
+            recipe={"name": snakemake.wildcards.recipe, **snakemake.params.recipe},
             **{
-                name: snakemake.params[name]
-                for name in ("state", "recipe", "steps", "mask_rule", "seed", "batch_size", "device", "dtype")
+                name: snakemake.params[name] for name in ("steps", "mask_rule", "seed", "batch_size", "device", "dtype")
             },
         )

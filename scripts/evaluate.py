@@ -11,9 +11,7 @@ def evaluate(weights, test, metrics, per_image, backbone, threshold, batch_size,
     from blemish.records import read_records
     from blemish.segmentation.predict import probabilities
 
-    found = probabilities(
-        weights, backbone, read_records(test), device=device, batch_size=batch_size, amp=amp
-    )
+    found = probabilities(weights, backbone, read_records(test), device=device, batch_size=batch_size, amp=amp)
     rows = pd.DataFrame(
         measure(record.id, probability, record.mask, threshold)
         for record, (_, probability) in zip(read_records(test, ["mask"]), found, strict=True)
@@ -34,8 +32,5 @@ if __name__ == "__main__":
             test=snakemake.input.test,
             metrics=snakemake.output.metrics,
             per_image=snakemake.output.per_image,
-            **{
-                name: snakemake.params[name]
-                for name in ("backbone", "threshold", "batch_size", "device", "amp")
-            },
+            **{name: snakemake.params[name] for name in ("backbone", "threshold", "batch_size", "device", "amp")},
         )

@@ -1,16 +1,14 @@
-"""Fetches one split's label file of RichHF-18k."""
+"""Fetches one TFRecord file of RichHF-18k."""
 
-from pathlib import Path
+from blemish import job
 
 
-def fetch_richhf(source, out):
+def main(source: dict, out: str) -> None:
     from blemish.sources.files import fetch_file
 
-    fetch_file(source, Path(out))
+    fetch_file(source, out)
 
 
 if __name__ == "__main__":
-    from blemish import job
-
     with job.run(snakemake):
-        fetch_richhf(snakemake.params.source, snakemake.output[0])
+        main(source=snakemake.params.source, out=snakemake.output[0])

@@ -1,16 +1,14 @@
-"""Fetches a pre-trained segmentation model."""
+"""Fetches the weights of one segmentation model, pre-trained on ADE20K."""
 
-from pathlib import Path
+from blemish import job
 
 
-def fetch_segmentation(source, out):
+def main(source: dict, out: str) -> None:
     from blemish.sources.files import fetch_file
 
-    fetch_file(source, Path(out))
+    fetch_file(source, out)
 
 
 if __name__ == "__main__":
-    from blemish import job
-
     with job.run(snakemake):
-        fetch_segmentation(snakemake.params.source, snakemake.output[0])
+        main(source=snakemake.params.source, out=snakemake.output[0])

@@ -7,9 +7,7 @@ def figure_loss(loss, runs, out):
     from blemish import figures, plots
     from blemish.tables import Detector
 
-    losses = {
-        (Detector(*fields), seed): pd.read_csv(path) for path, (*fields, seed) in zip(loss, runs, strict=True)
-    }
+    losses = {(Detector(*fields), seed): pd.read_csv(path) for path, (*fields, seed) in zip(loss, runs, strict=True)}
     figures.save(plots.loss_curves(losses), out)
 
 

@@ -5,9 +5,7 @@ def figure_pools(clean, corrupted, strength, parts, recipe, images, seed, out):
     from blemish import figures
 
     above, below, columns, captions = [], [], [], []
-    groups = zip(
-        *(figures.split(files, parts).items() for files in (clean, corrupted, strength)), strict=True
-    )
+    groups = zip(*(figures.split(files, parts).items() for files in (clean, corrupted, strength)), strict=True)
     for (pool, shards), (_, results), (_, measures) in groups:
         measured = figures.read_strength(measures)
         chosen = figures.draw(measured, images, seed)

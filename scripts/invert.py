@@ -1,21 +1,25 @@
-"""Inverts every image of a shard once, to all steps that any recipe asks for (§3.2, Eq. 2)."""
+"""Takes the inversion of a shard's images to the next stored step (§3.2, Eq. 2)."""
 
 from pathlib import Path
 
 
-def invert(images, diffusion, out, state, settings, steps, keep, seed, batch_size, device, dtype):
+def invert(images, previous, diffusion, out, state, settings, n, seed, batch_size, device, dtype):
     from blemish.diffusion import Diffusion
     from blemish.inversion import ReNoise
     from blemish.pipeline import invert_shard
 
+    settings = dict(settings)
+    steps = settings.pop("steps")
+    settings.pop("stride")
     invert_shard(
         images=Path(images),
+        previous=Path(previous) if previous else None,
         out=Path(out),
         state=Path(state),
         diffusion=Diffusion.load(diffusion, device, dtype),
         settings=ReNoise(**settings),
         steps=steps,
-        keep=keep,
+        n=n,
         seed=seed,
         batch_size=batch_size,
     )
@@ -27,10 +31,10 @@ if __name__ == "__main__":
     with job.run(snakemake):
         invert(
             images=snakemake.input.images,
+            previous=snakemake.input.get("previous"),
             diffusion=snakemake.input.diffusion,
             out=snakemake.output[0],
-            **{
-                name: snakemake.params[name]
-                for name in ("state", "settings", "steps", "keep", "seed", "batch_size", "device", "dtype")
-            },
+            state=job.state(snakemake.output[0]),
+            n=int(snakemake.wildcards.n),
+            **{name: snakemake.params[name] for name in ("settings", "seed", "batch_size", "device", "dtype")},
         )

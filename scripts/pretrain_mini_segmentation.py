@@ -5,9 +5,7 @@ from pathlib import Path
 from blemish import job
 
 
-def main(
-    out: Path, backbone: dict, training: dict, scenes: int, seed: int, iterations: int, lr: float
-) -> None:
+def main(out: Path, backbone: dict, training: dict, scenes: int, seed: int, iterations: int, lr: float) -> None:
     import tempfile
 
     import numpy as np

@@ -8,9 +8,7 @@ def select_regions(images, weights, regions, backbone, tau, batch_size, device, 
     from blemish.segmentation.predict import probabilities
 
     columns = ("prompt", "source", "recipe", "seed")
-    found = probabilities(
-        weights, backbone, read_records(images), device=device, batch_size=batch_size, amp=amp
-    )
+    found = probabilities(weights, backbone, read_records(images), device=device, batch_size=batch_size, amp=amp)
     # ASSUME: selector.tau; the paper names no threshold
     write_records(
         regions,

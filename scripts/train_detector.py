@@ -30,5 +30,7 @@ if __name__ == "__main__":
             init=snakemake.input.get("init"),
             weights=snakemake.output.weights,
             gpus=snakemake.resources.get("gpu", 1),
-            **{name: snakemake.params[name] for name in ("backbone", "settings", "seed", "device", "state")},
+            seed=int(snakemake.wildcards.seed),
+            state=job.state(snakemake.output.weights),
+            **{name: snakemake.params[name] for name in ("backbone", "settings", "device")},
         )

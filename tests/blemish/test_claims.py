@@ -40,8 +40,7 @@ def per_image(share: float, seed: int = 0, images: int = 120) -> pd.DataFrame:
 
 def judge(claim: dict, **shares) -> pd.DataFrame:
     results = {
-        Detector("hps", name, "swin-t"): [per_image(share, seed) for seed in range(2)]
-        for name, share in shares.items()
+        Detector("hps", name, "swin-t"): [per_image(share, seed) for seed in range(2)] for name, share in shares.items()
     }
     return claims.judge({"x": {"statement": "s", "section": "§1", **claim}}, results, {})
 
@@ -126,9 +125,7 @@ def test_a_difference_agrees_with_the_evaluations():
 
 def test_pairing_takes_out_what_both_share():
     frame = per_image(0.5)
-    _, low, high = claims.difference(
-        claims.Comparison((A,), (B,)), claims.bootstrap({A: [frame], B: [frame]})
-    )
+    _, low, high = claims.difference(claims.Comparison((A,), (B,)), claims.bootstrap({A: [frame], B: [frame]}))
     assert low == high == 0
 
 

@@ -128,9 +128,7 @@ class TestDeath:
         ids=["subprocess", "grandchild", "spawn", "fork"],
     )
     def test_a_child_keeps_the_lease_of_a_killed_job(self, child):
-        code = (
-            f"with devices.lease(2):\n  os.setsid()\n  {child}\n  print('held', flush=True)\n  time.sleep(60)"
-        )
+        code = f"with devices.lease(2):\n  os.setsid()\n  {child}\n  print('held', flush=True)\n  time.sleep(60)"
         process = start(code)
         process.stdout.readline()
         time.sleep(0.2)
@@ -159,9 +157,7 @@ class TestWaiting:
             time.sleep(0.5)
             one = start("with devices.lease(1): print(time.monotonic())")
             time.sleep(0.5)
-            assert many.poll() is None and one.poll() is None, (
-                "GPU-b is free, but its turn is the other job's"
-            )
+            assert many.poll() is None and one.poll() is None, "GPU-b is free, but its turn is the other job's"
         assert float(many.communicate()[0]) < float(one.communicate()[0])
 
     def test_runs_on_other_gpus_do_not_wait(self, machine):
@@ -420,9 +416,7 @@ def test_a_thousand_leases_under_two_drivers_and_sigkills_never_overlap(tmp_path
 
     uses, counts = read_intervals(tmp_path / "journal")
     overlaps = sum(later[0] < earlier[1] for i in uses.values() for earlier, later in itertools.pairwise(i))
-    summary = (
-        f"{counts['take']} leases, {overlaps} overlaps, {counts['kill']} SIGKILLs of jobs, 1 of a driver, "
-    )
+    summary = f"{counts['take']} leases, {overlaps} overlaps, {counts['kill']} SIGKILLs of jobs, 1 of a driver, "
     summary += f"{counts['child']} children that outlived their job, {seconds:.0f} s"
     print(summary)
     record_property("leases", summary)

@@ -30,9 +30,7 @@ def test_the_networks_are_those_of_diffusers_pipeline(diffusion, tiny_diffusion)
     with torch.inference_mode():
         e = theirs.unet(z, 41, expected).sample
     torch.testing.assert_close(diffusion.denoiser(z, 41, c), e, rtol=0, atol=1e-5)
-    decoded = theirs(
-        prompts, latents=z, num_inference_steps=1, guidance_scale=1.0, output_type="latent"
-    ).images
+    decoded = theirs(prompts, latents=z, num_inference_steps=1, guidance_scale=1.0, output_type="latent").images
     with torch.inference_mode():
         pixels = theirs.image_processor.postprocess(
             theirs.vae.decode(decoded / theirs.vae.config.scaling_factor).sample, output_type="np"
@@ -182,9 +180,7 @@ def test_sdxl_is_conditioned_as_in_diffusers(tiny_xl):
     theirs = StableDiffusionXLPipeline.from_pretrained(tiny_xl, low_cpu_mem_usage=False)
     prompts = ["a face", "a sign"]
     with torch.inference_mode():
-        embedding, _, pooled, _ = theirs.encode_prompt(
-            prompts, device="cpu", do_classifier_free_guidance=False
-        )
+        embedding, _, pooled, _ = theirs.encode_prompt(prompts, device="cpu", do_classifier_free_guidance=False)
     c = diffusion.embed(prompts)
     torch.testing.assert_close(c, (embedding, pooled))
     z = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))

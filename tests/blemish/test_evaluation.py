@@ -75,9 +75,7 @@ def test_the_same_numbers_as_torchmetrics():
     assert ours["recall"] == pytest.approx(100 * tm.binary_recall(predicted, truth).item())
     binned = (p * BINS).floor() / BINS
     assert ours["average_precision"] == pytest.approx(100 * tm.binary_average_precision(binned, truth).item())
-    assert ours["average_precision"] == pytest.approx(
-        100 * tm.binary_average_precision(p, truth).item(), abs=0.5
-    )
+    assert ours["average_precision"] == pytest.approx(100 * tm.binary_average_precision(p, truth).item(), abs=0.5)
 
 
 def test_the_mean_over_images_counts_a_clean_image_left_alone_as_right():

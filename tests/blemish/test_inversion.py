@@ -75,9 +75,7 @@ def curved(z, t, c):
 
 def a_batch(size=16, count=3):
     generator = torch.Generator().manual_seed(7)
-    return torch.randn(count, 4, size, size, generator=generator), torch.randn(
-        count, 1, 1, 1, generator=generator
-    )
+    return torch.randn(count, 4, size, size, generator=generator), torch.randn(count, 1, 1, 1, generator=generator)
 
 
 @pytest.mark.parametrize(
@@ -208,9 +206,7 @@ def test_the_pair_terms_gradient(size):
     x, _ = a_batch(size, count=2)
     shifts = draw_shifts(x.shape, ReNoise(), seeded([5, 6]))[0, 0]
     expected = gradient(pair_loss, x, shifts)
-    torch.testing.assert_close(
-        pair_gradient(x, shifts), expected, rtol=1e-4, atol=1e-4 * expected.abs().max()
-    )
+    torch.testing.assert_close(pair_gradient(x, shifts), expected, rtol=1e-4, atol=1e-4 * expected.abs().max())
 
 
 @pytest.mark.parametrize("size", [4, 8, 12, 32])

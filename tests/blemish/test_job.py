@@ -3,6 +3,7 @@ import sys
 import textwrap
 
 import pytest
+
 from blemish import job
 
 

@@ -1,4 +1,5 @@
 import logging
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,20 +20,22 @@ PROPOSED = {"name": "proposed-48", "method": "proposed", "step": 48}
 
 @pytest.fixture
 def inverted(tmp_path, diffusion, shard):
-    """The shard's inversion to one and two steps."""
-    out = tmp_path / "inversion.safetensors"
-    run_inversion(diffusion, shard, out, keep=[1, 2])
-    return out
+    """The shard's inversion, n -> file."""
+    files = {n: tmp_path / f"{n}.safetensors" for n in (0, 1, 2)}
+    for n, out in files.items():
+        run_inversion(diffusion, shard, out, n, previous=files.get(n - 1))
+    return files
 
 
-def run_inversion(diffusion, shard, out, keep, batch_size=2, seed=5, settings=None):
-    settings = settings or ReNoise()
-    invert_shard(shard[0], out, out.parent / "state", diffusion, settings, 50, keep, seed, batch_size)
+def run_inversion(diffusion, shard, out, n, batch_size=2, seed=5, settings=None, previous=None):
+    state = out.parent / "state"
+    invert_shard(shard[0], previous, out, state, diffusion, settings or ReNoise(), 50, n, seed, batch_size)
 
 
 def run_corruption(diffusion, shard, inverted, out, recipe=PROPOSED, batch_size=2, rule="any"):
     state, csv = out.parent / "state-c", out.with_suffix(".csv")
-    corrupt_shard(*shard, inverted, out, csv, state, diffusion, recipe, 50, rule, 5, batch_size)
+    inversion = inverted if isinstance(inverted, Path) else inverted[50 - recipe["step"]]
+    corrupt_shard(*shard, inversion, out, csv, state, diffusion, recipe, 50, rule, 5, batch_size)
     return list(read_records(out)), pd.read_csv(csv)
 
 
@@ -84,60 +87,47 @@ def test_random_numbers_follow_from_all_the_names():
 
 
 def test_an_inversion_shard_holds_what_was_asked_for(inverted, shard):
-    latents = Latents(inverted)
+    latents = Latents(inverted[2])
     assert latents.ids == read_ids(shard[0])
-    assert latents.steps == [0, 1, 2]
+    assert latents.steps == [0, 2]
     assert latents.evaluations == 5 * 2 * 3  # images x steps x (reference + two predictions)
     assert latents.at(2, slice(1, 3)).shape == (2, 4, 8, 8)
     with pytest.raises(UserError, match="not after 7"):
         latents.at(7)
-    assert not (inverted.parent / "state").exists()
+    assert not (inverted[2].parent / "state").exists()
 
 
 @pytest.mark.parametrize("settings", [ReNoise(), ReNoise(reference="noised")])
 def test_a_deeper_inversion_goes_on_from_the_stored_one(tmp_path, diffusion, shard, settings):
-    for name, stages in {"long": [[1, 3]], "taken further": [[1], [3]]}.items():
-        for keep in stages:
-            run_inversion(diffusion, shard, tmp_path / name, keep, settings=settings)
-    long, further = load_file(tmp_path / "long"), load_file(tmp_path / "taken further")
+    run_inversion(diffusion, shard, tmp_path / "long", 3, settings=settings)
+    for n, previous in ((0, None), (1, "0"), (3, "1")):
+        previous = previous and tmp_path / previous
+        run_inversion(diffusion, shard, tmp_path / str(n), n, settings=settings, previous=previous)
+    long, further = load_file(tmp_path / "long"), load_file(tmp_path / "3")
     assert long.keys() == further.keys()
     assert all(torch.equal(long[key], further[key]) for key in long)
-    assert Latents(tmp_path / "long").evaluations == Latents(tmp_path / "taken further").evaluations
+    assert Latents(tmp_path / "long").evaluations == Latents(tmp_path / "3").evaluations
 
 
-def test_stored_steps_cost_nothing_and_stay(diffusion, shard, inverted):
-    def never(z, t, c):
-        raise AssertionError("an evaluation")
-
-    before = load_file(inverted)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(diffusion, "denoiser", never)
-        run_inversion(diffusion, shard, inverted, keep=[1])
-    after = load_file(inverted)
-    assert all(torch.equal(before[key], after[key]) for key in before)
-
-
-@pytest.mark.parametrize("change", [{"seed": 6}, {"settings": ReNoise(renoise=0)}])
+@pytest.mark.parametrize("change", [{"seed": 6}, {"settings": ReNoise(renoise=0)}, {"n": 0}])
 def test_an_inversion_of_something_else_is_not_taken_further(diffusion, shard, inverted, change):
-    before = load_file(inverted)
-    run_inversion(diffusion, shard, inverted, keep=[1, 2], **change)
-    after = load_file(inverted)
-    assert not torch.equal(before["z2"], after["z2"])
+    with pytest.raises(UserError, match="no earlier step"):
+        run_inversion(diffusion, shard, inverted[2], **{"n": 2, "previous": inverted[1]} | change)
 
 
 def test_inversion_steps_beyond_the_schedule_are_refused(tmp_path, diffusion, shard):
-    with pytest.raises(UserError, match="1 to 50"):
-        run_inversion(diffusion, shard, tmp_path / "out", keep=[51])
+    with pytest.raises(UserError, match="51"):
+        run_inversion(diffusion, shard, tmp_path / "out", 51)
 
 
 def test_neither_batches_nor_interruptions_change_an_inversion(tmp_path, diffusion, shard):
-    run_inversion(diffusion, shard, tmp_path / "whole", keep=[2])
+    run_inversion(diffusion, shard, tmp_path / "whole", n=2)
     with pytest.MonkeyPatch.context() as patch, pytest.raises(InterruptedError):
         patch.setattr(diffusion, "encode", fails_at_third_call(diffusion.encode))
-        run_inversion(diffusion, shard, tmp_path / "resumed", keep=[2])
+        run_inversion(diffusion, shard, tmp_path / "resumed", n=2)
     assert len(list((tmp_path / "state").rglob("*.safetensors"))) == 2
-    run_inversion(diffusion, shard, tmp_path / "resumed", keep=[2])
-    run_inversion(diffusion, shard, tmp_path / "other batches", keep=[2], batch_size=3)
+    run_inversion(diffusion, shard, tmp_path / "resumed", n=2)
+    run_inversion(diffusion, shard, tmp_path / "other batches", n=2, batch_size=3)
     whole, resumed, other = (load_file(tmp_path / name) for name in ("whole", "resumed", "other batches"))
     assert all(torch.equal(whole[key], resumed[key]) for key in whole)
     assert all(torch.allclose(whole[key].float(), other[key].float(), atol=1e-4) for key in whole)
@@ -174,7 +164,7 @@ def test_an_image_with_an_empty_mask_is_its_reconstruction_and_costs_nothing(
 ):
     caplog.set_level(logging.INFO)
     records, table = run_corruption(diffusion, shard, inverted, tmp_path / "out.parquet")
-    reconstruction = diffusion.decode(Latents(inverted).at(0, slice(2, 3)))[0]
+    reconstruction = diffusion.decode(Latents(inverted[2]).at(0, slice(2, 3)))[0]
     np.testing.assert_array_equal(records[2].image, reconstruction)
     assert table.evaluations.tolist() == [2, 2, 0, 2, 2]
     assert np.isinf(table.psnr_outside[2]) and np.isnan(table.changed[2])
@@ -200,9 +190,7 @@ def test_the_image_latent_is_corrupted_inside_the_mask_alone(tmp_path, diffusion
 
 
 @pytest.mark.parametrize("method", ["proposed", "gaussian", "rotation", "blur", "downscale"])
-def test_every_method_goes_through_and_an_interruption_changes_nothing(
-    tmp_path, diffusion, shard, inverted, method
-):
+def test_every_method_goes_through_and_an_interruption_changes_nothing(tmp_path, diffusion, shard, inverted, method):
     recipe = {"name": method, "method": method, "step": 49}
     whole, table = run_corruption(diffusion, shard, inverted, tmp_path / "whole.parquet", recipe)
     with pytest.MonkeyPatch.context() as patch, pytest.raises(InterruptedError):
@@ -232,7 +220,7 @@ def test_the_inversion_of_other_images_is_refused(tmp_path, diffusion, shard, in
 
 def test_a_step_that_is_not_stored_is_named(tmp_path, diffusion, shard, inverted):
     with pytest.raises(UserError, match="not after 10"):
-        run_corruption(diffusion, shard, inverted, tmp_path / "out.parquet", {**PROPOSED, "step": 40})
+        run_corruption(diffusion, shard, inverted[2], tmp_path / "out.parquet", {**PROPOSED, "step": 40})
 
 
 def test_a_damaged_inversion_is_a_sentence(tmp_path, diffusion, shard):

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from blemish import records
-from blemish.job import UserError
-from blemish.records import Record, join_masks, read_ids, read_records, write_records, write_shards
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
+
+from blemish import records
+from blemish.job import UserError
+from blemish.records import Record, join_masks, read_ids, read_records, write_records, write_shards
 
 SIDES = st.integers(1, 9)
 
@@ -20,9 +21,7 @@ def record_lists(draw):
     masks = st.none() | nps.arrays(np.bool_, shape)
     texts = st.text(max_size=20)
     seeds = st.integers(-(2**63), 2**63 - 1)
-    return [
-        Record(i, draw(images), draw(masks), draw(texts), draw(texts), draw(texts), draw(seeds)) for i in ids
-    ]
+    return [Record(i, draw(images), draw(masks), draw(texts), draw(texts), draw(texts), draw(seeds)) for i in ids]
 
 
 def assert_same(a: Record, b: Record) -> None:
@@ -162,9 +161,7 @@ def test_the_datasets_library_opens_a_shard(tmp_path):
     path = tmp_path / "a.parquet"
     full = some(3)
     write_records(path, [*full, Record("bare", None, full[0].mask)])
-    opened = datasets.load_dataset(
-        "parquet", data_files=str(path), split="train", cache_dir=str(tmp_path / "cache")
-    )
+    opened = datasets.load_dataset("parquet", data_files=str(path), split="train", cache_dir=str(tmp_path / "cache"))
     assert opened.features["image"] == datasets.Image() and opened.features["mask"] == datasets.Image()
     assert opened[0]["image"].mode == "RGB" and opened[0]["mask"].mode == "L"
     np.testing.assert_array_equal(np.array(opened[1]["image"]), full[1].image)

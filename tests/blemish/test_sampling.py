@@ -36,9 +36,7 @@ def test_no_step_changes_nothing():
 
 def test_noise_depends_on_the_samples_own_generator():
     def draw(*seeds):
-        return standard_normal(
-            torch.zeros(len(seeds), 4, 8, 8), [torch.Generator().manual_seed(s) for s in seeds]
-        )
+        return standard_normal(torch.zeros(len(seeds), 4, 8, 8), [torch.Generator().manual_seed(s) for s in seeds])
 
     assert torch.equal(draw(1, 2, 3)[1], draw(2)[0])
     assert not torch.equal(draw(1), draw(2))

@@ -218,9 +218,7 @@ def test_signed_has_no_negative_zero():
 
 def test_the_snakefiles_import_is_light():
     code = "import sys, blemish.tables; sys.exit(any(m in sys.modules for m in ('torch', 'pandas', 'rich')))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], env={"PYTHONPATH": str(ROOT / "workflow")}, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": str(ROOT / "workflow")}, check=False)
     assert done.returncode == 0
 
 

@@ -3,10 +3,11 @@
 import struct
 
 import pytest
-from blemish.job import UserError
-from blemish.tfrecords import decode_example, encode_example, masked_crc, read_examples, write_examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from blemish.job import UserError
+from blemish.tfrecords import decode_example, encode_example, masked_crc, read_examples, write_examples
 
 FEATURES = st.dictionaries(
     st.text(min_size=1, max_size=6),
@@ -101,9 +102,7 @@ def test_what_is_no_tfrecord_is_named(tmp_path):
         list(read_examples(path))
     length = struct.pack("<Q", 3)
     junk = b"\xff\xff\xff"
-    path.write_bytes(
-        length + struct.pack("<I", masked_crc(length)) + junk + struct.pack("<I", masked_crc(junk))
-    )
+    path.write_bytes(length + struct.pack("<I", masked_crc(length)) + junk + struct.pack("<I", masked_crc(junk)))
     with pytest.raises(UserError, match=r"at byte 0 holds no tf.train.Example"):
         list(read_examples(path))
     with pytest.raises(UserError, match=r"absent.tfrecord is missing"):

@@ -10,9 +10,7 @@ from blemish import job
 GIVEN = ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_ID")
 
 
-def probe(
-    output: str, state: str, seconds: float, fail_first: bool = False, hang_first: bool = False
-) -> None:
+def probe(output: str, state: str, seconds: float, fail_first: bool = False, hang_first: bool = False) -> None:
     """Writes what this job was given and when it ran; `state` counts its attempts, like a checkpoint."""
     began = time.time()
     with open(state, "a") as attempts:

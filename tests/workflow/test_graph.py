@@ -77,8 +77,7 @@ def test_without_a_gpu_the_paper_ends_with_one_sentence():
 
 def test_an_added_method_is_one_file_one_recipe_and_one_row(checkout):
     (checkout / "workflow/blemish/corruptions/nothing.py").write_text(
-        '"""Leaves the region as inverted."""\n\n\n'
-        "def select(z0, z_t, phi, p, generators):\n    return z_t\n"
+        '"""Leaves the region as inverted."""\n\n\ndef select(z0, z_t, phi, p, generators):\n    return z_t\n'
     )
     recipes = checkout / "config/corruptions.yaml"
     recipes.write_text(recipes.read_text() + "  nothing-40: {method: nothing, step: 40}\n")

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slurm
 ROOT = Path(__file__).parents[2]
 SLURM = ROOT / "tests/slurm"
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
-# The real profile, but for the waits that suit jobs of minutes on a cluster with accounting.
+# The real profile, but for the number of jobs and the waits, which suit a cluster with accounting.
 PROFILE = [
     "--workflow-profile",
     str(ROOT / "workflow/profiles/slurm"),
@@ -29,6 +29,7 @@ PROFILE = [
     "--slurm-init-seconds-before-status-checks=1",
     "--seconds-between-status-checks=2",
     "--latency-wait=10",
+    "--jobs=4",
 ]
 
 
@@ -145,9 +146,7 @@ def test_ctrl_c_cancels_and_the_next_start_goes_on(cluster, tmp_path):
         *PROFILE,
         "endless.json",
     ]
-    process = subprocess.Popen(
-        command, env=cluster, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    process = subprocess.Popen(command, env=cluster, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_until((tmp_path / "endless.attempts").exists, 60)
     process.send_signal(signal.SIGINT)
     assert process.wait(60) != 0

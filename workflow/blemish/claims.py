@@ -177,9 +177,7 @@ def judge(claims: Mapping[str, Mapping], results: Results, paper: Mapping[Detect
     return pd.DataFrame(rows)
 
 
-def _judge(
-    comparison: Comparison, ious: Mapping[Detector, np.ndarray], paper: Mapping[Detector, float]
-) -> dict:
+def _judge(comparison: Comparison, ious: Mapping[Detector, np.ndarray], paper: Mapping[Detector, float]) -> dict:
     higher, lower, times = comparison
     row = {
         "higher": _name(higher),

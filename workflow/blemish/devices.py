@@ -134,9 +134,7 @@ def _installed() -> list[list[str]]:
     if pretend := os.environ.get("BLEMISH_GPUS"):
         return [[device] for device in pretend.split(",")]
     try:
-        listing = subprocess.run(
-            ["nvidia-smi", "-L"], capture_output=True, text=True, timeout=120, check=True
-        ).stdout
+        listing = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=120, check=True).stdout
     except FileNotFoundError:
         return []
     except subprocess.SubprocessError as error:

@@ -65,22 +65,16 @@ class Diffusion:
 
         folder, dtype = Path(folder), getattr(torch, dtype) if isinstance(dtype, str) else dtype
         if device.startswith("cuda") and not torch.cuda.is_available():
-            raise UserError(
-                f'device "{device}" is asked for and PyTorch sees no GPU: set the device to "cpu".'
-            )
+            raise UserError(f'device "{device}" is asked for and PyTorch sees no GPU: set the device to "cpu".')
         index = _read_json(folder / "model_index.json")
         large = "text_encoder_2" in index
         components = ["vae", "unet", "text_encoder"] + ["text_encoder_2"] * large
         for name in components:
             if not list((folder / name).glob("*.safetensors")):
-                raise UserError(
-                    f"{folder / name} holds no .safetensors file: download the model's safetensors."
-                )
+                raise UserError(f"{folder / name} holds no .safetensors file: download the model's safetensors.")
 
         def network(kind, name: str, **options):
-            model = kind.from_pretrained(
-                folder / name, local_files_only=True, use_safetensors=True, **options
-            )
+            model = kind.from_pretrained(folder / name, local_files_only=True, use_safetensors=True, **options)
             return model.eval().requires_grad_(False).to(device)
 
         # fp16 has the finer mantissa, and Stable Diffusion's VAE fits its range; SDXL's need not.
@@ -214,8 +208,7 @@ class Diffusion:
         return self.unet(x, t, embedding, added_cond_kwargs=added, return_dict=False)[0].float()
 
     def _in_parts(self, network: str, function: Callable, *batch: torch.Tensor) -> torch.Tensor:
-        """function(*batch), in parts that fit into memory; a size that proved too large is not tried twice.
-        """
+        """function(*batch), in parts that fit the memory; a size that proved too large is not tried twice."""
         while True:
             size = min(len(batch[0]), self._limits.get(network, len(batch[0])))
             try:

@@ -104,9 +104,7 @@ def paired_difference(a: pd.DataFrame, b: pd.DataFrame) -> dict[str, float]:
         UserError: the images are not the same.
     """
     if set(a["id"]) != set(b["id"]):
-        raise UserError(
-            "two detectors were evaluated on different images: evaluate both on the same test set."
-        )
+        raise UserError("two detectors were evaluated on different images: evaluate both on the same test set.")
     counts = []
     for frame in (a.sort_values("id"), b.sort_values("id")):
         tp, fp, fn = (frame[name].to_numpy(np.float64) for name in ("tp", "fp", "fn"))
@@ -139,8 +137,7 @@ def _percent(part: np.ndarray, whole: np.ndarray, empty: float = 0.0) -> np.ndar
 def _average_precision(per_image: pd.DataFrame) -> float:
     """Area under the precision-recall curve over all pixels, in percent; each filled bin is one threshold."""
     artifact, background = (
-        np.stack(per_image[name].to_numpy()).sum(0)[::-1].astype(np.float64)
-        for name in ("artifact", "background")
+        np.stack(per_image[name].to_numpy()).sum(0)[::-1].astype(np.float64) for name in ("artifact", "background")
     )
     if not artifact.sum():
         return 0.0

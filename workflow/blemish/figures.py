@@ -89,9 +89,7 @@ def weakest(strength: pd.DataFrame, count: int) -> pd.DataFrame:
 
 def _some(images: pd.DataFrame, count: int, complaint: str) -> pd.DataFrame:
     if images.empty:
-        raise UserError(
-            f"figures: {complaint}, so there is nothing to show: lower selector.tau in the config."
-        )
+        raise UserError(f"figures: {complaint}, so there is nothing to show: lower selector.tau in the config.")
     return images.head(count)
 
 
@@ -123,9 +121,7 @@ def _record(row: dict) -> Record:
     )
 
 
-def contact_sheet(
-    clean: Sequence[Record], corrupted: Sequence[Record], captions: Sequence[str] = ()
-) -> Figure:
+def contact_sheet(clean: Sequence[Record], corrupted: Sequence[Record], captions: Sequence[str] = ()) -> Figure:
     """Three rows: the clean images, their regions, and the corrupted images, where nothing hides them."""
     captions = captions or [""] * len(clean)
     return grid(

@@ -180,8 +180,7 @@ def patch_kl_gradient(e: torch.Tensor, e_opt: torch.Tensor) -> torch.Tensor:
 
 
 def _patch_statistics(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Mean and unbiased variance of every patch, (b, c, rows, columns, 1), and its 16 values less the mean.
-    """
+    """Mean and unbiased variance of every patch, (b, c, rows, columns, 1), and the values less the mean."""
     patches = x.unflatten(-1, (-1, PATCH)).unflatten(-3, (-1, PATCH)).transpose(-3, -2).flatten(-2)
     mean = patches.mean(-1, keepdim=True)
     centred = patches - mean

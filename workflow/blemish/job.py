@@ -33,6 +33,12 @@ def atomic(path: str | os.PathLike) -> Iterator[Path]:
         raise
 
 
+def state(output: str | os.PathLike) -> Path:
+    """The folder in which a job keeps what it would go on from; Snakemake, which does not know it, leaves it be."""
+    output = Path(output)
+    return output.with_name(f".{output.name}.state")
+
+
 @contextmanager
 def run(snakemake) -> Iterator[None]:
     """Runs a script's body as a job: it holds the GPUs it was promised and uses the rule's threads.

@@ -40,9 +40,7 @@ class Latents:
         except FileNotFoundError as error:
             raise UserError(f"{path} is missing: run the inversion of this shard first.") from error
         except (SafetensorError, KeyError, TypeError) as error:
-            raise UserError(
-                f"{path} is no inversion shard, or is damaged: delete it and make it anew."
-            ) from error
+            raise UserError(f"{path} is no inversion shard, or is damaged: delete it and make it anew.") from error
         self.path, self.identity = path, metadata["identity"]
         self.evaluations = int(metadata["evaluations"])
         self.steps = sorted(int(key[1:]) for key in self._file.keys() if key.startswith("z"))  # noqa: SIM118

@@ -74,9 +74,7 @@ def _take(descriptor: int, names: Sequence[str], count: int, description: str) -
     pause = 0.01
     while not (held := _take_at_once(descriptor, names, count, description)):
         if pause == 0.01:
-            busy = "; ".join(
-                f"{n} by process {pid} ({text})" for n, (pid, text) in _notes(descriptor).items()
-            )
+            busy = "; ".join(f"{n} by process {pid} ({text})" for n, (pid, text) in _notes(descriptor).items())
             log.info("waiting for %d of %d GPUs; last taken: %s", count, len(names), busy)
         time.sleep(pause)
         pause = min(2 * pause, 1.0)

@@ -10,9 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import shutil
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -71,51 +69,50 @@ def random_generator(seed: int, *names: str) -> torch.Generator:
 @torch.inference_mode()
 def invert_shard(
     images: Path,
+    previous: Path | None,
     out: Path,
     state: Path,
     diffusion: Diffusion,
     settings: ReNoise,
     steps: int,
-    keep: Sequence[int],
+    n: int,
     seed: int,
     batch_size: int | None,
 ) -> None:
-    """Inverts every image of a shard once and stores the latents after the asked-for numbers of steps.
-
-    An `out` that is already there and was made from the same images, settings, seed and model is taken
-    further: its latents stay, and the trajectory goes on from its deepest one.
+    """Takes the inversion of every image of a shard to step n; stores z_0, z_n and what going on needs.
 
     Args:
         images: a shard of records.
+        previous: the same images' inversion to fewer steps, to go on from; None: from the images.
         out: the inversion shard (`blemish.latents`).
         state: a folder of this job's own; removed at the end.
         steps: DDIM steps of the whole schedule.
-        keep: numbers of inversion steps, 0..steps; the image latent is always stored.
+        n: inversion steps, 0..steps; 0 encodes the images only.
         batch_size: images at a time; None: what the memory holds.
 
     Raises:
-        UserError: `keep` asks for more steps than there are, or the images don't suit the model.
+        UserError: there are no n steps, `previous` is of something else, or the images don't suit the model.
     """
     schedule = diffusion.schedule(steps)
-    wanted = {n for n in keep if n}
-    if not wanted <= set(range(steps + 1)):
-        raise UserError(f"inversion steps {sorted(wanted)} are asked for and the schedule has 1 to {steps}.")
+    if not 0 <= n <= steps:
+        raise UserError(f"{n} inversion steps are asked for and the schedule has {steps}.")
     ids = _ids(images)
     identity = digest(file_digest(images), diffusion.digest, asdict(settings), steps, seed)
-    previous = _previous(out, state / "previous.safetensors", identity, wanted)
-    kept = sorted(wanted.union(previous.steps if previous else []) - {0})
+    reached = Latents(previous) if previous else None
+    if reached and (reached.identity != identity or reached.steps[-1] > n):
+        raise UserError(f"{previous} is no earlier step of this inversion: delete it and make it anew.")
     denoiser = Counting(diffusion.denoiser)
 
     def own(purpose: str, records: list[Record]) -> list[torch.Generator]:
         return [random_generator(seed, purpose, record.id) for record in records]
 
     def process(records: list[Record], first: int) -> tuple[dict[int, torch.Tensor], torch.Tensor]:
-        """The latents at the steps to keep, and the random states at the deepest of them."""
+        """z_0 and z_n, and the random states at step n."""
         generators = own("inversion", records)
-        if previous:
+        if reached:
             rows = slice(first, first + len(records))
-            latents = {n: previous.at(n, rows).to(diffusion.device) for n in previous.steps}
-            for generator, random_state in zip(generators, previous.random_states(rows), strict=True):
+            latents = {i: reached.at(i, rows).to(diffusion.device) for i in reached.steps}
+            for generator, random_state in zip(generators, reached.random_states(rows), strict=True):
                 generator.set_state(random_state.clone())  # a view would be read from its storage's start
         else:
             latents = {0: diffusion.encode(np.stack([r.image for r in records]), own("encode", records))}
@@ -125,12 +122,12 @@ def invert_shard(
             noise = standard_normal(latents[0], own("reference", records))
         condition = diffusion.embed([r.prompt for r in records])
         start = max(latents.items())
-        latents |= invert(latents[0], condition, denoiser, schedule, settings, kept, generators, start, noise)
-        return latents, torch.stack([g.get_state() for g in generators])
+        latents |= invert(latents[0], condition, denoiser, schedule, settings, [n], generators, start, noise)
+        return {i: latents[i] for i in (0, n)}, torch.stack([g.get_state() for g in generators])
 
-    folder = state / digest(identity, kept)
+    folder = state / digest(identity, n)
     done = finished(folder, ".safetensors", lambda part: len(Latents(part).ids))
-    records = read_records(images, ["prompt"] if previous else ["prompt", "image"])
+    records = read_records(images, ["prompt"] if reached else ["prompt", "image"])
     size = batch_size or diffusion.fitting_batch(diffusion.unet.config.sample_size)
     with Progress("inversion", len(ids), done, denoiser) as progress, behind(1) as submit:
         for first, batch in ahead(batches(records, done, size)):
@@ -139,7 +136,7 @@ def invert_shard(
             path, cost = part_file(folder, first, ".safetensors"), denoiser.samples - before
             submit(save_latents, path, [r.id for r in batch], latents, random_states, identity, cost)
             progress.update(len(batch))
-    join_latents(sorted(folder.glob("*.safetensors")), out, previous.evaluations if previous else 0)
+    join_latents(sorted(folder.glob("*.safetensors")), out, reached.evaluations if reached else 0)
     shutil.rmtree(state)
 
 
@@ -187,9 +184,7 @@ def corrupt_shard(
     phi, p = schedule.phi_prime(n), schedule.p_prime(n)
     inverted = Latents(inversion)
     if inverted.ids != _ids(images):
-        raise UserError(
-            f"{inversion} is the inversion of other images than those in {images}: invert them anew."
-        )
+        raise UserError(f"{inversion} is the inversion of other images than those in {images}: invert them anew.")
     denoiser = Counting(diffusion.denoiser)
 
     def process(records: list[Record], first: int) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
@@ -201,7 +196,7 @@ def corrupt_shard(
         z, hit = z0.clone(), mask.flatten(1).any(1)
         if hit.any():
             chosen = [r for r, selected in zip(records, hit.tolist(), strict=True) if selected]
-            generators = [random_generator(seed, recipe["name"]) for r in chosen]
+            generators = [random_generator(seed, recipe["name"], r.id) for r in chosen]
             z_sel = select(z0[hit], z_t[hit], phi, p, generators)
             z_corr = blend(mask[hit], z_t[hit], z_sel)
             z[hit] = resample(z_corr, n, diffusion.embed([r.prompt for r in chosen]), denoiser, schedule)
@@ -213,9 +208,7 @@ def corrupt_shard(
 
     def save(records: list[Record], first: int, corrupted: np.ndarray, clean: np.ndarray, measures) -> None:
         compared = [strength.compare(a, b, r.mask) for a, b, r in zip(clean, corrupted, records, strict=True)]
-        table = pd.concat(
-            [pd.DataFrame({"id": [r.id for r in records]}), pd.DataFrame(compared), measures], axis=1
-        )
+        table = pd.concat([pd.DataFrame({"id": [r.id for r in records]}), pd.DataFrame(compared), measures], axis=1)
         with atomic(part_file(folder, first, ".csv")) as temporary:
             table.to_csv(temporary, index=False)
         changed = {"recipe": recipe["name"], "seed": seed}
@@ -250,22 +243,3 @@ def _ids(images: Path) -> list[str]:
     if not ids:
         raise UserError(f"{images} holds no images: cut the set into fewer shards.")
     return ids
-
-
-def _previous(out: Path, kept: Path, identity: str, wanted: set[int]) -> Latents | None:
-    """The earlier inversion to go on from; it is moved into the state, where a failing job does not lose it.
-
-    None if it was made from something else, or lacks a step before its deepest.
-    """
-    for path in (out, kept):
-        if path.exists():
-            try:
-                previous = Latents(path)
-            except UserError:
-                continue
-            missing = wanted - set(previous.steps)
-            if previous.identity == identity and all(n > previous.steps[-1] for n in missing):
-                kept.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(path, kept)
-                return Latents(kept)
-    return None

@@ -69,12 +69,8 @@ def iou_against_step(table: pd.DataFrame, steps: Mapping[str, int]) -> Figure:
         curve = cells[cells["supervision"].isin(list(steps))]
         curve = curve.assign(step=curve["supervision"].map(steps)).sort_values("step")
         spread = [curve["ours"] - curve["low"], curve["high"] - curve["ours"]]
-        ax.errorbar(
-            curve["step"], curve["ours"], spread, fmt="o-", color=OURS, capsize=3, label="corruption (ours)"
-        )
-        ax.plot(
-            curve["step"], curve["paper"], "s:", color="#d55e00", markersize=4, label="corruption (paper)"
-        )
+        ax.errorbar(curve["step"], curve["ours"], spread, fmt="o-", color=OURS, capsize=3, label="corruption (ours)")
+        ax.plot(curve["step"], curve["paper"], "s:", color="#d55e00", markersize=4, label="corruption (paper)")
         ax.set(title=column.replace(" / ", ", "), xlabel="Corruption step", xticks=list(curve["step"]))
     axes[0].set_ylabel("IoU of the artifact class (%)")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
@@ -122,9 +118,7 @@ def recall_and_precision(per_image: pd.DataFrame) -> tuple[np.ndarray, np.ndarra
 
     Without a single artifact, recall is undefined: NaN.
     """
-    artifact, background = (
-        np.stack(per_image[name]).sum(0)[::-1].cumsum() for name in ("artifact", "background")
-    )
+    artifact, background = (np.stack(per_image[name]).sum(0)[::-1].cumsum() for name in ("artifact", "background"))
     found = artifact + background > 0
     recall = artifact / artifact[-1] if artifact[-1] else np.full(len(artifact), np.nan)
     return recall[found], artifact[found] / (artifact + background)[found]

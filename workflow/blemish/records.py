@@ -224,14 +224,10 @@ def _rows(path: Path, columns: Sequence[str]) -> Iterator[dict]:
         with pq.ParquetFile(path) as file:
             missing = set(columns) - set(file.schema_arrow.names)
             if missing:
-                raise UserError(
-                    f"{path} has no column {', '.join(sorted(missing))}: it is no set of records."
-                )
+                raise UserError(f"{path} has no column {', '.join(sorted(missing))}: it is no set of records.")
             for batch in file.iter_batches(batch_size=ROWS_PER_GROUP, columns=list(columns)):
                 yield from batch.to_pylist()
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing: make it first.") from error
     except pa.ArrowInvalid as error:
-        raise UserError(
-            f"{path} is no Parquet file, or is damaged ({error}): delete it and make it anew."
-        ) from error
+        raise UserError(f"{path} is no Parquet file, or is damaged ({error}): delete it and make it anew.") from error

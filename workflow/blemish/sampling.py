@@ -20,9 +20,7 @@ def standard_normal(like: torch.Tensor, generators: Sequence[torch.Generator]) -
     return torch.stack([torch.randn(like.shape[1:], generator=g) for g in generators]).to(like)
 
 
-def resample(
-    z: torch.Tensor, n: int, condition: Condition, denoiser: Denoiser, schedule: Schedule
-) -> torch.Tensor:
+def resample(z: torch.Tensor, n: int, condition: Condition, denoiser: Denoiser, schedule: Schedule) -> torch.Tensor:
     """Takes the latents z (b, 4, h, w) after n inversion steps back to the image latents z_0; n = 0 returns
     z.
     """

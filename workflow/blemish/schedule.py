@@ -54,9 +54,7 @@ class Schedule:
         stride, offset = len(abar) // max(steps, 1), config.get("steps_offset", 0)
         timesteps = np.arange(steps) * stride + offset
         if steps < 1 or stride < 1 or timesteps[-1] >= len(abar):
-            raise UserError(
-                f"{steps} DDIM steps do not fit the model's {len(abar)} timesteps: change diffusion.steps."
-            )
+            raise UserError(f"{steps} DDIM steps do not fit the model's {len(abar)} timesteps: change diffusion.steps.")
         before = offset - stride
         first = abar[before] if before >= 0 else 1.0 if config.get("set_alpha_to_one", False) else abar[0]
         return cls(tuple(timesteps.tolist()), (float(first), *abar[timesteps].tolist()))
@@ -92,9 +90,7 @@ class Schedule:
             UserError: there is no such step.
         """
         if not 0 <= step <= self.steps:
-            raise UserError(
-                f"corruption step {step} is not among 0 to {self.steps}: correct the recipe's step."
-            )
+            raise UserError(f"corruption step {step} is not among 0 to {self.steps}: correct the recipe's step.")
         return self.steps - step
 
 

@@ -10,9 +10,7 @@ RANGE = 255
 """Of the images' values."""
 
 
-def compare(
-    clean: np.ndarray, corrupted: np.ndarray, mask: np.ndarray, threshold: float = 0.1
-) -> dict[str, float]:
+def compare(clean: np.ndarray, corrupted: np.ndarray, mask: np.ndarray, threshold: float = 0.1) -> dict[str, float]:
     """Compares a corrupted image with the clean image's own reconstruction.
 
     Args:

@@ -124,9 +124,7 @@ def read_metrics(paths: Sequence[str | Path], runs: Sequence[Sequence]) -> dict[
     return metrics
 
 
-def assemble(
-    table: Mapping, published: Mapping | None, metrics: Mapping[Detector, Sequence[Mapping]]
-) -> pd.DataFrame:
+def assemble(table: Mapping, published: Mapping | None, metrics: Mapping[Detector, Sequence[Mapping]]) -> pd.DataFrame:
     """One row per cell, in reading order (row by row): our number beside the paper's.
 
     Args:
@@ -190,9 +188,7 @@ def _published(published: Mapping) -> dict[tuple[tuple[str, ...], tuple[str, ...
     }
 
 
-def published_numbers(
-    tables: Mapping[str, Mapping], published: Mapping[str, Mapping]
-) -> dict[Detector, float]:
+def published_numbers(tables: Mapping[str, Mapping], published: Mapping[str, Mapping]) -> dict[Detector, float]:
     """The paper's IoU in % of each detector that it reports."""
     return {
         cell: numbers[label(row), label(column)]

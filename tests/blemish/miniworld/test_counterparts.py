@@ -6,12 +6,13 @@ import tarfile
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
+from scipy import ndimage
+
 from blemish.miniworld.counterparts import write_hps, write_richhf
 from blemish.miniworld.scenes import draw_scene
 from blemish.miniworld.wild import Wild
 from blemish.tfrecords import read_examples
-from PIL import Image
-from scipy import ndimage
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 import numpy as np
-from blemish.miniworld.scenes import CLASSES, draw_scene
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from blemish.miniworld.scenes import CLASSES, draw_scene
 
 
 @settings(max_examples=25, deadline=None)

@@ -156,18 +156,14 @@ def mmpretrain_convnext(state, x, depths):
             x = layer_norm(x, "downsample_layers.0.1")
         else:
             x = layer_norm(x, f"downsample_layers.{i}.0")
-            x = F.conv2d(
-                x, of[f"downsample_layers.{i}.1.weight"], of[f"downsample_layers.{i}.1.bias"], stride=2
-            )
+            x = F.conv2d(x, of[f"downsample_layers.{i}.1.weight"], of[f"downsample_layers.{i}.1.bias"], stride=2)
         for j in range(depth):
             block = f"stages.{i}.{j}"
             weight, bias = of[f"{block}.depthwise_conv.weight"], of[f"{block}.depthwise_conv.bias"]
             y = layer_norm(F.conv2d(x, weight, bias, padding=3, groups=x.shape[1]), f"{block}.norm")
             y = y.permute(0, 2, 3, 1)
             y = F.linear(y, of[f"{block}.pointwise_conv1.weight"], of[f"{block}.pointwise_conv1.bias"])
-            y = F.linear(
-                F.gelu(y), of[f"{block}.pointwise_conv2.weight"], of[f"{block}.pointwise_conv2.bias"]
-            )
+            y = F.linear(F.gelu(y), of[f"{block}.pointwise_conv2.weight"], of[f"{block}.pointwise_conv2.bias"])
             x = x + (y * of[f"{block}.gamma"]).permute(0, 3, 1, 2)
         yield layer_norm(x, f"norm{i}")
 
@@ -215,9 +211,7 @@ class Attack:
     lambda path: Attack(getattr, os.mkdir, "__call__"),
 ])  # fmt: skip
 def test_a_pickle_that_would_run_code_is_refused_and_not_run(tmp_path, attack):
-    torch.save(
-        {"state_dict": {"a": torch.ones(2)}, "meta": attack(str(tmp_path / "done"))}, tmp_path / "a.pth"
-    )
+    torch.save({"state_dict": {"a": torch.ones(2)}, "meta": attack(str(tmp_path / "done"))}, tmp_path / "a.pth")
     with pytest.raises(UserError, match="foreign code"):
         checkpoints.read(tmp_path / "a.pth")
     assert not (tmp_path / "done").exists()

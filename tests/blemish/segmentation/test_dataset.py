@@ -46,9 +46,7 @@ def test_the_fingerprint_follows_every_id_image_and_mask(tmp_path, shards, squar
     assert RecordsDataset(images[::-1], masks).fingerprint != before
     labels = squares[1].copy()
     labels[4, 0, 0] = 1
-    write_records(
-        tmp_path / "other.parquet", (Record(f"i{i}", None, label > 0) for i, label in enumerate(labels))
-    )
+    write_records(tmp_path / "other.parquet", (Record(f"i{i}", None, label > 0) for i, label in enumerate(labels)))
     assert RecordsDataset(images, [tmp_path / "other.parquet"]).fingerprint != before
 
 

@@ -48,9 +48,7 @@ def test_rgb_is_normalised_by_imagenets_means_in_that_order(tiny):
     red = torch.zeros(3, 8, 8, dtype=torch.uint8)
     red[0] = 255
     inputs = models.build(tiny["swin"]).data_preprocessor({"inputs": [red]})["inputs"]
-    assert inputs[0, :, 0, 0].tolist() == pytest.approx(
-        [(255 - 123.675) / 58.395, -116.28 / 57.12, -103.53 / 57.375]
-    )
+    assert inputs[0, :, 0, 0].tolist() == pytest.approx([(255 - 123.675) / 58.395, -116.28 / 57.12, -103.53 / 57.375])
 
 
 def test_placeholders_are_gone_after_the_import():

@@ -45,9 +45,7 @@ class Interrupted(ArrayDataset):
 
 def losses(out):
     with open(out / "loss.csv") as stream:
-        return [
-            (int(row["iteration"]), float(row["loss"]), float(row["lr"])) for row in csv.DictReader(stream)
-        ]
+        return [(int(row["iteration"]), float(row["loss"]), float(row["lr"])) for row in csv.DictReader(stream)]
 
 
 @pytest.mark.parametrize("name", ["swin", "convnext"])
@@ -77,9 +75,7 @@ def test_a_state_of_other_settings_or_data_is_not_gone_on_with(tmp_path, squares
 def test_seed_and_data_are_in_the_card_and_change_the_weights(tmp_path, squares, tiny):
     images, labels = squares
     train(ArrayDataset(images, labels), tiny["swin"], tmp_path / "a", tmp_path / "s", **SETTINGS)
-    train(
-        ArrayDataset(images, labels), tiny["swin"], tmp_path / "b", tmp_path / "s", **{**SETTINGS, "seed": 4}
-    )
+    train(ArrayDataset(images, labels), tiny["swin"], tmp_path / "b", tmp_path / "s", **{**SETTINGS, "seed": 4})
     train(ArrayDataset(images, 1 - labels), tiny["swin"], tmp_path / "c", tmp_path / "s", **SETTINGS)
     cards = [json.loads((tmp_path / name / "card.json").read_text()) for name in "abc"]
     assert [card["seed"] for card in cards] == [3, 4, 3]
@@ -91,13 +87,9 @@ def test_seed_and_data_are_in_the_card_and_change_the_weights(tmp_path, squares,
 
 
 def test_the_rate_rises_over_its_share_and_falls_to_zero(tmp_path, squares, tiny):
-    train(
-        ArrayDataset(*squares), tiny["swin"], tmp_path / "a", tmp_path / "s", **SETTINGS | {"iterations": 10}
-    )
+    train(ArrayDataset(*squares), tiny["swin"], tmp_path / "a", tmp_path / "s", **SETTINGS | {"iterations": 10})
     rates = [rate for _, _, rate in losses(tmp_path / "a")]
-    assert (
-        rates[0] < 1e-5 and rates[:4] == sorted(rates[:4]) and max(rates) == rates[4] == pytest.approx(3e-3)
-    )
+    assert rates[0] < 1e-5 and rates[:4] == sorted(rates[:4]) and max(rates) == rates[4] == pytest.approx(3e-3)
     assert rates[4:] == sorted(rates[4:], reverse=True)
     assert np.allclose(np.diff(rates[4:]), -3e-3 / 6, rtol=0.2)
     train(ArrayDataset(*squares), tiny["swin"], tmp_path / "b", tmp_path / "s", **SETTINGS | {"warmup": 0.0})
@@ -128,8 +120,7 @@ def test_a_detector_starts_from_other_classes_learns_and_finds_the_squares(tmp_p
     weights = tmp_path / "two" / "weights.safetensors"
     records = [Record(f"{i}", image, None) for i, image in enumerate(images)]
     one, four = (
-        list(probabilities(weights, tiny[name], iter(records), device="cpu", batch_size=size))
-        for size in (1, 4)
+        list(probabilities(weights, tiny[name], iter(records), device="cpu", batch_size=size)) for size in (1, 4)
     )
     assert [id for id, _ in one] == [id for id, _ in four] == [str(i) for i in range(10)]
     for (_, p), (_, q), label in zip(one, four, labels, strict=True):

@@ -54,9 +54,7 @@ def train_vae(scenes: list[Scene], iterations: int, seed: int, batch: int = 16, 
     for i in (bar := trange(iterations, desc="VAE", mininterval=10)):
         ys, xs = torch.randint(pixels.shape[-1] - crop + 1, (2, batch)).tolist()
         picks = torch.randint(len(pixels), (batch,)).tolist()
-        x = torch.stack(
-            [pixels[k, :, a : a + crop, b : b + crop] for k, a, b in zip(picks, ys, xs, strict=True)]
-        )
+        x = torch.stack([pixels[k, :, a : a + crop, b : b + crop] for k, a, b in zip(picks, ys, xs, strict=True)])
         if torch.rand(()) < 0.5:
             x = x.flip(-1)
         posterior = vae.encode(x).latent_dist

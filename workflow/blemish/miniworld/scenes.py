@@ -48,9 +48,7 @@ def draw_scene(rng: np.random.Generator, height: int = 64, width: int = 64) -> S
     for x, y, radius in _places(rng, height, width):
         kind = CLASSES[1 + rng.integers(len(CLASSES) - 1)]
         silhouette = Image.new("L", canvas.size, 0)
-        _DRAW[kind](
-            ImageDraw.Draw(canvas), ImageDraw.Draw(silhouette), rng, x * scale, y * scale, radius * scale
-        )
+        _DRAW[kind](ImageDraw.Draw(canvas), ImageDraw.Draw(silhouette), rng, x * scale, y * scale, radius * scale)
         kinds.append(kind)
         owners.paste(len(kinds), mask=silhouette)
     image = np.asarray(canvas.reduce(scale))
@@ -146,8 +144,7 @@ def _hand(pen: ImageDraw.ImageDraw, outline: ImageDraw.ImageDraw, rng, x, y, r) 
     angles = [turn + side * a for a in (-0.62, -0.26, 0.02, 0.3, 1.15)]
     lengths = (0.95, 1.2, 1.28, 1.15, 0.85)
     starts = [
-        (px + 0.36 * r * math.sin(a), py - 0.36 * r * math.cos(a)) if i < 4 else (px, py)
-        for i, a in enumerate(angles)
+        (px + 0.36 * r * math.sin(a), py - 0.36 * r * math.cos(a)) if i < 4 else (px, py) for i, a in enumerate(angles)
     ]
     thickness = 0.23 * r
     for width, colour in ((thickness + 0.1 * r, edge), (thickness, skin)):

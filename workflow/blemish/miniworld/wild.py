@@ -72,9 +72,7 @@ def _redraw(scenes, vae, unet, text_encoder, tokenizer, rngs) -> tuple[np.ndarra
         t = scheduler.timesteps[-remaining]
         epsilon = unet(z[active], t, condition[active]).sample
         z[active] = scheduler.step(epsilon, t, z[active]).prev_sample
-    return tuple(
-        vae.decode(latent / scale).sample.clamp(-1, 1).permute(0, 2, 3, 1).numpy() for latent in (z0, z)
-    )
+    return tuple(vae.decode(latent / scale).sample.clamp(-1, 1).permute(0, 2, 3, 1).numpy() for latent in (z0, z))
 
 
 def _discs(scene: Scene, rng: np.random.Generator) -> np.ndarray:

@@ -103,9 +103,7 @@ class RecordsDataset(SegmentationDataset):
                 f"{bare[0]} for one: make both anew."
             )
         if not found:
-            raise UserError(
-                f"{images[0]} holds no image to train on: see the counts of the rule that made it."
-            )
+            raise UserError(f"{images[0]} holds no image to train on: see the counts of the rule that made it.")
         self.ids = list(found)
         self._pairs = [(image, truths[name]) for name, image in found.items()]
         self.fingerprint = _digest(self.ids, self._pairs)

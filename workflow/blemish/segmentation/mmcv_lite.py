@@ -22,9 +22,7 @@ class _Placeholder(ModuleType):
             raise AttributeError(name)
 
         def missing(*args, **kwargs):
-            raise NotImplementedError(
-                f"mmcv.ops.{name} needs the full mmcv: mmcv-lite has no compiled operators"
-            )
+            raise NotImplementedError(f"mmcv.ops.{name} needs the full mmcv: mmcv-lite has no compiled operators")
 
         return missing
 

@@ -36,7 +36,7 @@ def probabilities(
     Raises:
         UserError: the weights are missing or do not fit the network.
     """
-    model = models.build(backbone).to(device).eval()
+    model = models.build(backbone).to(device).train()
     checkpoints.restore(model, checkpoints.read(weights))
     for batch in _batches(records, batch_size):
         images = [torch.from_numpy(record.image).permute(2, 0, 1) for record in batch]

@@ -198,9 +198,7 @@ def _check(device: str, amp: str | None, batch_size: int, processes: int) -> Non
     if amp and device == "cpu":
         raise UserError(f"amp is '{amp}', and this job trains on the CPU: set amp to null in the config.")
     if batch_size % processes:
-        raise UserError(
-            f"{processes} GPUs cannot share a batch of {batch_size} images: make batch_size a multiple."
-        )
+        raise UserError(f"{processes} GPUs cannot share a batch of {batch_size} images: make batch_size a multiple.")
 
 
 def _digest(path: Path | None) -> str | None:
@@ -286,9 +284,7 @@ def _curve(hub: MessageHub) -> list[tuple[int, float, float]]:
     """(iteration, loss, learning rate) of each iteration, those before an interruption included."""
     losses, _ = hub.get_scalar("train/loss").data
     rates, _ = hub.get_scalar("train/lr").data
-    return [
-        (i + 1, float(loss), float(rate)) for i, (loss, rate) in enumerate(zip(losses, rates, strict=True))
-    ]
+    return [(i + 1, float(loss), float(rate)) for i, (loss, rate) in enumerate(zip(losses, rates, strict=True))]
 
 
 def _write(out: Path, model: torch.nn.Module, card: dict, curve: list[tuple[int, float, float]]) -> None:

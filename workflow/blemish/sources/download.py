@@ -1,106 +1,71 @@
-"""Downloads over HTTP that resume, retry and are verified before they are used."""
+"""One verified file over HTTP; two jobs that want the same file take turns, a wrong file is set aside."""
 
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-import requests
-from tqdm import tqdm
-
 from blemish.job import UserError
+from blemish.sources import transfer
 
-ATTEMPTS = 6
-PATIENCE = 60  # seconds at most between attempts
-TIMEOUT = (15, 60)  # seconds to connect, seconds without a byte
-CHUNK = 2**20
-PASSING = (408, 425, 429, 500, 502, 503, 504)
-ADVICE = {
-    401: "the server wants a login: set HF_TOKEN, or accept the data set's terms on its page",
-    403: "the server refuses: accept the licence on its page, and set HF_TOKEN",
-    404: "there is no such file: give another mirror in the config",
-    410: "the file is gone: give another mirror in the config",
-}
+logger = logging.getLogger("blemish.download")
 
 
 def download(url: str, destination: Path, verify: Callable[[Path], None]) -> None:
-    """Brings `url` to `destination`, going on from what an earlier attempt or job left.
+    """Downloads `url` to `destination`, which appears whole and verified, or not at all.
 
-    Only one job fetches a destination at a time: another one waits.
+    What has come so far lies beside it as `.<name>.part`; the next call goes on from there.
 
     Args:
-        verify: raises a `UserError` for a file that is not the expected one; it is then kept apart as `*.refused`.
+        url: http or https; proxies and certificates are taken from the environment.
+        destination: the file to make.
+        verify: raises ValueError, saying what is wrong, for a file that is not the expected one. Such a file
+            is renamed to `<name>.refused`.
 
     Raises:
-        UserError: the file is not to be had; the sentence says what to do.
+        UserError: the server refuses or keeps failing, the file is not the expected one, the disk is full.
     """
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    part = destination.with_name(f"{destination.name}.part")
-    with open(destination.with_name(f".{destination.name}.lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        for attempt in range(ATTEMPTS):
-            try:
-                if _continue(url, part):
-                    break
-                wait = 0.0
-            except requests.HTTPError as error:
-                status = error.response.status_code
-                if status not in PASSING:
-                    raise UserError(
-                        f"{url} answers {status}: {ADVICE.get(status, error.response.reason)}."
-                    ) from None
-                wait = _retry_after(error.response)
-            except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError):
-                wait = 0.0
-            if attempt + 1 < ATTEMPTS:
-                time.sleep(
-                    min(PATIENCE, max(wait, 2.0**attempt * float(os.environ.get("BLEMISH_BACKOFF", 1))))
-                )
-        else:
-            raise UserError(
-                f"{url} could not be fetched in {ATTEMPTS} attempts: check the network and start again; "
-                f"{part} keeps what has come."
-            )
-        try:
-            verify(part)
-        except UserError as error:
+    part = destination.with_name(f".{destination.name}.part")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    with _exclusively(part.with_suffix(".lock")) as waited:
+        if waited and destination.exists():
+            return
+        continued = part.exists()
+        transfer.fetch(url, part)
+        if continued and _fault(part, verify):  # its beginning may be of another version: once more from the start
+            part.unlink()
+            transfer.fetch(url, part)
+        if fault := _fault(part, verify):
             refused = destination.with_name(f"{destination.name}.refused")
             os.replace(part, refused)
-            raise UserError(f"{url} gave a wrong file, kept apart as {refused}: {error}") from None
+            raise UserError(
+                f"what {url} sent is not the file that the config names: {fault}; it lies at {refused} and is "
+                "not used; name another mirror, or correct the size and hash in the config."
+            )
         os.replace(part, destination)
 
 
-def _continue(url: str, part: Path) -> bool:
-    """Appends to `part` what is missing; whether it is complete as far as the server says."""
-    have = part.stat().st_size if part.exists() else 0
-    headers = {"Range": f"bytes={have}-"} if have else {}
-    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
-        if answer.status_code == 416:  # nothing beyond what is here, or a file that has changed
-            whole = answer.headers.get("Content-Range", "").rpartition("/")[2]
-            if whole == str(have):
-                return True
-            part.unlink()
-            return False
-        answer.raise_for_status()
-        if answer.status_code != 206:
-            have = 0
-        length = answer.headers.get("Content-Length")
-        total = have + int(length) if length else None
-        with (
-            open(part, "ab" if have else "wb") as file,
-            tqdm(total=total, initial=have, unit="B", unit_scale=True, desc=part.name, mininterval=5) as bar,
-        ):
-            for chunk in answer.iter_content(CHUNK):
-                file.write(chunk)
-                bar.update(len(chunk))
-    return total is None or part.stat().st_size == total
-
-
-def _retry_after(answer: requests.Response) -> float:
+def _fault(path: Path, verify: Callable[[Path], None]) -> str | None:
     try:
-        return float(answer.headers.get("Retry-After", 0))
-    except ValueError:
-        return 0.0
+        verify(path)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+@contextmanager
+def _exclusively(path: Path) -> Iterator[bool]:
+    """Holds a lock that ends with the process, however it ends; yields whether another process had it."""
+    with open(path, "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            waited = False
+        except BlockingIOError:
+            logger.info("another job fetches %s: waiting for it", path.stem)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            waited = True
+        yield waited

@@ -39,7 +39,10 @@ def fetch_file(source: Mapping, destination: str | os.PathLike) -> None:
         return
     if not local.is_file():
         raise UserError(f"there is no file {local}, which the config names as a source: put it there.")
-    verify(local, sha256, size)
+    try:
+        verify(local, sha256, size)
+    except ValueError as error:
+        raise UserError(f"{local} is not the file that the config names: {error}; put the right one there.") from error
     with atomic(destination) as temporary:
         link_or_copy(local, temporary)
 
@@ -48,16 +51,16 @@ def verify(path: Path, sha256: str | None, size: int | None) -> None:
     """Checks a file's size and the start of its SHA-256 digest, as far as they are known.
 
     Raises:
-        UserError: one of them is another than expected.
+        ValueError: one of them is another than expected.
     """
     actual = path.stat().st_size
     if size is not None and actual != size:
-        raise UserError(f"{path} has {actual:,} bytes and should have {size:,}: it is not the expected file.")
+        raise ValueError(f"it has {actual:,} bytes and should have {size:,}")
     if sha256 is not None:
         with open(path, "rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         if not digest.startswith(sha256.lower()):
-            raise UserError(f"{path} has the SHA-256 {digest} and should have {sha256}: it is not that file.")
+            raise ValueError(f"its SHA-256 is {digest} and should be {sha256}")
 
 
 def link_or_copy(source: Path, destination: Path) -> None:

@@ -52,9 +52,7 @@ def draw(source: Mapping, number: int, seed: int, size: int, pool: Sequence[Path
     rng = np.random.default_rng(seed)
     tars = hub.list_files(source, "data/*.tar")
     if len(tars) < source["tars"]:
-        raise UserError(
-            f"{source['repo']} has {len(tars)} tars, and sources.hps.tars asks for {source['tars']}."
-        )
+        raise UserError(f"{source['repo']} has {len(tars)} tars, and sources.hps.tars asks for {source['tars']}.")
     chosen = sorted(rng.choice(tars, size=source["tars"], replace=False).tolist())
     shares = [number // len(chosen) + (i < number % len(chosen)) for i in range(len(chosen))]
     with atomic(ledger) as temporary, open(temporary, "w", newline="") as file:

@@ -51,9 +51,7 @@ def open_file(source: Mapping, name: str, kind: str = "dataset"):
     file: BinaryIO
     with (
         _explained(source),
-        HfFileSystem().open(
-            f"{kind}s/{source['repo']}/{name}", "rb", revision=source.get("revision")
-        ) as file,
+        HfFileSystem().open(f"{kind}s/{source['repo']}/{name}", "rb", revision=source.get("revision")) as file,
     ):
         yield file
 
@@ -97,9 +95,7 @@ def _explained(source: Mapping):
     except errors.GatedRepoError:
         raise UserError(f"{where} is gated: accept its terms on its page and set HF_TOKEN.") from None
     except errors.RepositoryNotFoundError:
-        raise UserError(
-            f"{where} is not there or not for you: check `repo` in the config, or set HF_TOKEN."
-        ) from None
+        raise UserError(f"{where} is not there or not for you: check `repo` in the config, or set HF_TOKEN.") from None
     except errors.RevisionNotFoundError:
         raise UserError(f"{where}: there is no such revision; give another in the config.") from None
     except (errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError):

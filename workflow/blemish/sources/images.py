@@ -70,9 +70,7 @@ def _rows(source: Mapping, name: str, wanted: set[str]) -> Iterator[tuple[str, b
             raise UserError(f"{source['repo']}/{name} has the columns {', '.join(columns)}: no known layout.")
         for group in range(file.num_row_groups):
             uids = file.read_row_group(group, columns=[uid for uid, _ in keys])
-            if not any(
-                PurePosixPath(u or "").stem in wanted for uid, _ in keys for u in uids[uid].to_pylist()
-            ):
+            if not any(PurePosixPath(u or "").stem in wanted for uid, _ in keys for u in uids[uid].to_pylist()):
                 continue
             table = file.read_row_group(group, columns=[*(c for pair in keys for c in pair), "caption"])
             for row in table.to_pylist():

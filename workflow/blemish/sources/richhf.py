@@ -6,8 +6,8 @@ import csv
 import json
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict, replace
 from itertools import islice, product
 from os import PathLike
@@ -89,27 +89,21 @@ def every_policy(policy: Policy) -> dict[str, Policy]:
 
 
 def _analyse_all(paths: Sequence[str | PathLike], policy: Policy, processes: int) -> Iterator[Analysed]:
+    """The analysed samples in file order; no more than a few batches are in memory at a time."""
     examples = ((path, offset, example) for path in paths for offset, example in read_examples(path))
     batches = iter(lambda: list(islice(examples, BATCH)), [])
     if processes == 1:
         for batch in batches:
             yield from _analyse_batch(batch, policy)
         return
+    running: deque[Future] = deque()
     with ProcessPoolExecutor(processes) as pool:
-        yield from _in_order(
-            pool, lambda batch: pool.submit(_analyse_batch, batch, policy), batches, processes
-        )
-
-
-def _in_order(pool, submit: Callable, batches: Iterable, processes: int) -> Iterator[Analysed]:
-    """The results of `submit` in the order of `batches`, few of which are in memory at a time."""
-    running: deque = deque()
-    for batch in batches:
-        running.append(submit(batch))
-        if len(running) > processes:
+        for batch in batches:
+            running.append(pool.submit(_analyse_batch, batch, policy))
+            if len(running) > 2 * processes:
+                yield from running.popleft().result()
+        while running:
             yield from running.popleft().result()
-    while running:
-        yield from running.popleft().result()
 
 
 def _analyse_batch(batch: list[tuple[str | PathLike, int, Example]], policy: Policy) -> list[Analysed]:
@@ -122,9 +116,7 @@ def _analyse(path: str | PathLike, offset: int, example: Example, policy: Policy
         pixels = annotations.decode_map(example["artifact_map"])
         scores = {score: example[score][0] for score in SCORES}
     except KeyError as error:
-        raise UserError(
-            f"the record at byte {offset:,} of {path} has no {error}: it is not RichHF-18k."
-        ) from error
+        raise UserError(f"the record at byte {offset:,} of {path} has no {error}: it is not RichHF-18k.") from error
     except ValueError as error:
         raise UserError(f"the artifact map at byte {offset:,} of {path} cannot be used: {error}.") from error
     found = annotations.weigh(pixels, scores, policy)
