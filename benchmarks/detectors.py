@@ -1,6 +1,6 @@
 """How fast detectors train on this machine, and how much of its matrix peak that is.
 
-    PYTHONPATH=workflow python benchmarks/detectors.py --config config/config.yaml --size 512 --out results/benchmarks/detectors
+    PYTHONPATH=workflow python benchmarks/detectors.py --config config/config.yaml --out results/detectors-speed
 
 writes OUT.json and OUT.png: per backbone iterations and images a second, TFLOP/s, the share of what a large
 matrix product reaches in the same precision; and how many images a second one core makes ready for training.

@@ -43,10 +43,8 @@ wildcard_constraints:
 
 onstart:
     try:
-        devices.require(
-            getattr(workflow.global_resources.get("gpu"), "value", None) if GPU else 0,
-            local=workflow.local_exec,
-        )
+        promised = getattr(workflow.global_resources.get("gpu"), "value", None)
+        devices.require((promised or None) if GPU else 0, local=workflow.local_exec, per_job=GPU)
     except UserError as error:
         raise WorkflowError(str(error)) from None
 

@@ -6,7 +6,7 @@
 
 def training_images(wildcards):
     if wildcards.supervision == "human":
-        return "<results>/sets/richhf-100.parquet"
+        return ["<results>/sets/richhf-100.parquet"]
     if wildcards.supervision == "pseudo":
         return per_shard("<results>/pools/{pool}/{shard}.parquet", pool=wildcards.train_set)
     return per_shard(

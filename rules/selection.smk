@@ -6,11 +6,7 @@
 rule select_regions:
     input:
         images="<results>/pools/{pool}/{shard}.parquet",
-        weights=expand(
-            "<results>/detectors/richhf-100/human/{backbone}/seed-{seed}/weights.safetensors",
-            seed=SELECTOR_SEED,
-            allow_missing=True,
-        ),
+        weights=f"<results>/detectors/richhf-100/human/{{backbone}}/seed-{SELECTOR_SEED}/weights.safetensors",
     output:
         "<results>/regions/{pool}/{backbone}/{shard}.parquet",
     log:

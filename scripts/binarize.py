@@ -1,9 +1,7 @@
-"""Turns the artifact maps of one split of RichHF-18k into binary masks, with an audit."""
-
-from blemish import job
+"""Binarizes one split's artifact maps: three annotators, two of three (§4.1)."""
 
 
-def main(tfrecords: list[str], split: str, policy: dict, labels: str, audit: str, summary: str, processes: int) -> None:
+def binarize(tfrecords, split, policy, processes, labels, audit, summary):
     from blemish.annotations import Policy
     from blemish.sources.richhf import label_split
 
@@ -11,13 +9,12 @@ def main(tfrecords: list[str], split: str, policy: dict, labels: str, audit: str
 
 
 if __name__ == "__main__":
+    from blemish import job
+
     with job.run(snakemake):
-        main(
+        binarize(
             tfrecords=list(snakemake.input),
-            split=snakemake.params.split,
-            policy=snakemake.params.policy,
-            labels=snakemake.output.labels,
-            audit=snakemake.output.audit,
-            summary=snakemake.output.summary,
             processes=snakemake.threads,
+            **{name: snakemake.params[name] for name in ("split", "policy")},
+            **{name: snakemake.output[name] for name in ("labels", "audit", "summary")},
         )

@@ -1,14 +1,16 @@
-"""Fetches one TFRecord file of RichHF-18k."""
+"""Fetches one split's label file of RichHF-18k."""
 
-from blemish import job
+from pathlib import Path
 
 
-def main(source: dict, out: str) -> None:
+def fetch_richhf(source, out):
     from blemish.sources.files import fetch_file
 
-    fetch_file(source, out)
+    fetch_file(source, Path(out))
 
 
 if __name__ == "__main__":
+    from blemish import job
+
     with job.run(snakemake):
-        main(source=snakemake.params.source, out=snakemake.output[0])
+        fetch_richhf(snakemake.params.source, snakemake.output[0])

@@ -1,14 +1,16 @@
-"""Fetches the weights of one segmentation model, pre-trained on ADE20K."""
+"""Fetches a pre-trained segmentation model."""
 
-from blemish import job
+from pathlib import Path
 
 
-def main(source: dict, out: str) -> None:
+def fetch_segmentation(source, out):
     from blemish.sources.files import fetch_file
 
-    fetch_file(source, out)
+    fetch_file(source, Path(out))
 
 
 if __name__ == "__main__":
+    from blemish import job
+
     with job.run(snakemake):
-        main(source=snakemake.params.source, out=snakemake.output[0])
+        fetch_segmentation(snakemake.params.source, snakemake.output[0])

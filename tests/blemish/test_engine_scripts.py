@@ -24,7 +24,7 @@ class Named(dict):
     __getattr__ = __getitem__
 
 for script, parts in json.load(sys.stdin):
-    parts = {k: Named(v) if k in ("input", "output", "params") else v for k, v in parts.items()}
+    parts = {k: Named(v) if isinstance(v, dict) else v for k, v in parts.items()}
     snakemake = SimpleNamespace(rule=script, threads=1, resources={"gpu": 0}, **parts)
     runpy.run_path(f"scripts/{script}.py", {"snakemake": snakemake}, "__main__")
 """
@@ -40,34 +40,26 @@ def test_an_image_is_inverted_and_corrupted(tmp_path, tiny_diffusion):
         name: str(tmp_path / name)
         for name in ("images.parquet", "masks.parquet", "inversion", "out.parquet", "strength.csv")
     }
-    shared = {"steps": 50, "seed": 0, "batch_size": 4, "device": "cpu", "dtype": "float32"}
-    recipe = {"name": "proposed-48", "method": "proposed", "step": 48}
+    shared = {"seed": 0, "batch_size": 4, "device": "cpu", "dtype": "float32"}
+    images = {"images": files["images.parquet"], "diffusion": str(tiny_diffusion)}
     jobs = [
         (
             "invert",
             {
-                "input": {"images": files["images.parquet"], "diffusion": str(tiny_diffusion)},
+                "input": images,
                 "output": {"inversion": files["inversion"]},
-                "params": shared
-                | {
-                    "state": str(tmp_path / "s1"),
-                    "settings": {"renoise": 1, "average_early": [0, 5]},
-                    "keep": [2],
-                },
+                "params": shared | {"settings": {"steps": 50, "stride": 5, "average_early": [0, 5]}},
+                "wildcards": {"n": "2"},
                 "log": [str(tmp_path / "invert.log")],
             },
         ),
         (
             "corrupt",
             {
-                "input": {
-                    "images": files["images.parquet"],
-                    "masks": files["masks.parquet"],
-                    "inversion": files["inversion"],
-                    "diffusion": str(tiny_diffusion),
-                },
+                "input": images | {"masks": files["masks.parquet"], "inversion": files["inversion"]},
                 "output": {"images": files["out.parquet"], "strength": files["strength.csv"]},
-                "params": shared | {"state": str(tmp_path / "s2"), "recipe": recipe, "mask_rule": "any"},
+                "params": shared | {"steps": 50, "mask_rule": "any", "recipe": {"method": "proposed", "step": 48}},
+                "wildcards": {"recipe": "proposed-48"},
                 "log": [str(tmp_path / "corrupt.log")],
             },
         ),

@@ -132,13 +132,21 @@ def decide(evidence: Evidence, policy: Policy) -> Verdict:
 
 def count_plateaus(pixels: np.ndarray, policy: Policy) -> dict[float | None, int]:
     """Counts plateau pixels at each level 255 k/n, n up to `policy.annotators`, and elsewhere (None)."""
-    histogram = np.bincount(pixels[local_range(pixels) <= FLATNESS], minlength=256)
+    histogram = count_levels(pixels, local_range(pixels) <= FLATNESS)
     values = np.arange(256)
     counts: dict[float | None, int] = {}
     for level in sorted(_levels(policy.annotators)):
         counts[level] = int(histogram[abs(values - level) <= policy.tolerance].sum())
     counts[None] = int(histogram.sum()) - sum(counts.values())
     return counts
+
+
+def count_levels(pixels: np.ndarray, where: np.ndarray | None = None) -> np.ndarray:
+    """Histogram of a (h, w) uint8 map, (256,), all over or where (h, w) bool is true.
+
+    Pillow's takes half the time of `np.bincount`, which converts to 64-bit integers first.
+    """
+    return np.array(Image.fromarray(pixels).histogram(None if where is None else Image.fromarray(where.view(np.uint8))))
 
 
 def local_range(pixels: np.ndarray) -> np.ndarray:

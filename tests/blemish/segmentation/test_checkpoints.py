@@ -209,6 +209,7 @@ class Attack:
     lambda path: Attack(os.mkdir, path),
     lambda path: Attack(eval, f"__import__('os').mkdir({path!r})"),
     lambda path: Attack(getattr, os.mkdir, "__call__"),
+    lambda path: Attack(getattr, HistoryBuffer, "__subclasses__"),
 ])  # fmt: skip
 def test_a_pickle_that_would_run_code_is_refused_and_not_run(tmp_path, attack):
     torch.save({"state_dict": {"a": torch.ones(2)}, "meta": attack(str(tmp_path / "done"))}, tmp_path / "a.pth")

@@ -76,9 +76,7 @@ def read(path: Path | str) -> dict[str, Tensor]:
         raise UserError(f"{path} is damaged ({error}): delete it and get it again.") from error
     state = content.get("state_dict", content) if isinstance(content, Mapping) else None
     if not state or not all(isinstance(value, Tensor) for value in state.values()):
-        raise UserError(
-            f"{path} holds no state dict: give the weights of a UPerNet trained by mmsegmentation."
-        )
+        raise UserError(f"{path} holds no state dict: give the weights of a UPerNet trained by mmsegmentation.")
     return dict(state)
 
 

@@ -36,7 +36,7 @@ def probabilities(
     Raises:
         UserError: the weights are missing or do not fit the network.
     """
-    model = models.build(backbone).to(device).train()
+    model = models.build(backbone).to(device).eval()
     checkpoints.restore(model, checkpoints.read(weights))
     for batch in _batches(records, batch_size):
         images = [torch.from_numpy(record.image).permute(2, 0, 1) for record in batch]

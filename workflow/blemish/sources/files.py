@@ -44,7 +44,7 @@ def fetch_file(source: Mapping, destination: str | os.PathLike) -> None:
     except ValueError as error:
         raise UserError(f"{local} is not the file that the config names: {error}; put the right one there.") from error
     with atomic(destination) as temporary:
-        link_or_copy(local, temporary)
+        shutil.copyfile(local, temporary)  # not a link: nothing a job does to its output may reach the source
 
 
 def verify(path: Path, sha256: str | None, size: int | None) -> None:
@@ -61,14 +61,6 @@ def verify(path: Path, sha256: str | None, size: int | None) -> None:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         if not digest.startswith(sha256.lower()):
             raise ValueError(f"its SHA-256 is {digest} and should be {sha256}")
-
-
-def link_or_copy(source: Path, destination: Path) -> None:
-    """Hard-links a file where the file system can, and copies it where not; symbolic links are resolved."""
-    try:
-        os.link(source.resolve(), destination)
-    except OSError:
-        shutil.copyfile(source, destination)
 
 
 @contextmanager

@@ -1,138 +1,147 @@
-"""HPS (§4.1): clean images drawn by seed from WebDataset tars, each tar streamed once and nothing else kept."""
+"""HPS (§4.1): clean images drawn by seed from WebDataset tars, each tar streamed once and nothing else kept.
+
+Every sample has a priority, a hash of seed, tar and key; those of the lowest priorities are drawn. So the draw
+is uniform, depends on nothing but the seed and the files, and a broken image is replaced by the next in line.
+"""
 
 from __future__ import annotations
 
 import csv
 import hashlib
+import heapq
 import io
 import json
 import logging
-import tarfile
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from os import PathLike
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from PIL import Image
 
 from blemish.job import UserError, atomic
-from blemish.records import Record, write_shards
+from blemish.records import Record, read_records, write_records, write_shards
 from blemish.sources import hub
 from blemish.sources.framing import crop, scale
+from blemish.sources.tars import Sample, Skipped, read_samples
 
-log = logging.getLogger(__name__)
+LEDGER = ("tar", "member", "sha256", "width", "height", "id")
 
-IMAGES = (".jpg", ".jpeg", ".png")
-LARGEST = 64 * 2**20  # bytes of a member that is read
-APART = 64  # samples whose image or JSON is still to come; a WebDataset writes both one after the other
-
-
-class Drawn(NamedTuple):
-    """One drawn sample, as it stood in its tar."""
-
-    tar: str
-    key: str
-    member: str
-    content: bytes
-    prompt: str
+logger = logging.getLogger("blemish.hps")
 
 
-def draw(source: Mapping, number: int, seed: int, size: int, pool: Sequence[Path], ledger: Path) -> None:
+def draw(
+    source: Mapping,
+    number: int,
+    seed: int,
+    size: int,
+    pool: Sequence[str | PathLike],
+    ledger: str | PathLike,
+) -> None:
     """Draws `number` images: `source["tars"]` tars by seed, an equal share of the images from each.
 
+    What a tar gave lies in a folder `.drawn` beside the ledger until all is done, so that an interrupted draw
+    goes on with the tar it was at.
+
     Args:
-        source: repo, revision, tars, prompt (which caption).
+        source: repo, revision, tars (how many), prompt (the key of the JSON to take the prompt from).
+        number: images in all.
+        seed: of the draw.
         size: images become size x size: the shorter side scaled, the longer one cropped at its centre.
         pool: shards to write.
-        ledger: CSV to write: tar, member, sha256, width, height, id of each drawn image.
+        ledger: CSV to write, a row per drawn image: `LEDGER`; width and height are the original's.
 
     Raises:
-        UserError: the tars are not there, or hold too few images.
+        UserError: the tars are not there, are damaged, or hold too few images.
     """
-    rng = np.random.default_rng(seed)
     tars = hub.list_files(source, "data/*.tar")
     if len(tars) < source["tars"]:
         raise UserError(f"{source['repo']} has {len(tars)} tars, and sources.hps.tars asks for {source['tars']}.")
-    chosen = sorted(rng.choice(tars, size=source["tars"], replace=False).tolist())
-    shares = [number // len(chosen) + (i < number % len(chosen)) for i in range(len(chosen))]
-    with atomic(ledger) as temporary, open(temporary, "w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(("tar", "member", "sha256", "width", "height", "id"))
+    drawn = np.random.default_rng(seed).choice(tars, size=source["tars"], replace=False)
+    chosen = sorted(str(tar) for tar in drawn)
+    state = Path(ledger).parent / ".drawn"
+    parts = []
+    for i, tar in enumerate(chosen):
+        share = number // len(chosen) + (i < number % len(chosen))
+        task = json.dumps([source["repo"], source.get("revision"), source["prompt"], tar, share, seed, size])
+        part = state / f"{PurePosixPath(tar).stem}-{hashlib.sha256(task.encode()).hexdigest()[:12]}.parquet"
+        if not part.exists():
+            _draw_from_tar(source, tar, share, seed, size, part)
+        parts.append(part)
+    write_shards(pool, read_records(parts))
+    with atomic(ledger) as temporary:
+        rows = [line for part in parts for line in _rows_of(part).read_text().splitlines()]
+        temporary.write_text("\n".join([",".join(LEDGER), *rows]) + "\n")
+    shutil.rmtree(state)
+
+
+def _draw_from_tar(source: Mapping, tar: str, share: int, seed: int, size: int, part: Path) -> None:
+    """Writes the images drawn from one tar as records, and their rows of the ledger beside them."""
+    part.parent.mkdir(parents=True, exist_ok=True)
+    skipped = Skipped(f"{source['repo']}/{tar}")
+    with TemporaryDirectory(dir=part.parent) as folder, open(_rows_of(part), "w", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
 
         def records() -> Iterator[Record]:
-            for tar, share in zip(chosen, shares, strict=True):
-                for drawn in _reservoir(source, tar, share, np.random.default_rng((seed, tars.index(tar)))):
-                    with Image.open(io.BytesIO(drawn.content)) as image:
+            seen: set[str] = set()
+            for sample in _lowest(source, tar, share + _spare(share), seed, Path(folder), skipped):
+                digest = hashlib.sha256(sample.content).hexdigest()
+                if len(seen) == share:
+                    return
+                if digest in seen:
+                    skipped.add(sample.member, "its image is drawn already")
+                    continue
+                try:
+                    with Image.open(io.BytesIO(sample.content)) as image:
                         width, height = image.size
                         pixels = crop(scale(image, size), size)
-                    digest = hashlib.sha256(drawn.content).hexdigest()
-                    id_ = f"{PurePosixPath(tar).stem}-{digest[:16]}"
-                    rows.writerow((tar, drawn.member, digest, width, height, id_))
-                    yield Record(id_, pixels, None, drawn.prompt, source=f"hps:{tar}/{drawn.member}")
+                except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+                    skipped.add(sample.member, "its image cannot be read")
+                    continue
+                seen.add(digest)
+                id_ = f"{PurePosixPath(tar).stem}-{digest[:16]}"
+                rows.writerow((tar, sample.member, digest, width, height, id_))
+                prompt = str(sample.about[source["prompt"]] or "")
+                yield Record(id_, pixels, None, prompt, source=f"hps:{tar}/{sample.member}")
+            if len(seen) < share:
+                raise UserError(
+                    f"{tar} of {source['repo']} holds {len(seen)} usable images and {share} are to be drawn: "
+                    "raise sources.hps.tars or lower pools.hps.count."
+                )
 
-        write_shards(pool, records())
+        write_records(part, records())
+    logger.info("%s: %d images drawn; left out: %s", tar, share, dict(skipped.counts) or "nothing")
 
 
-def _reservoir(source: Mapping, tar: str, share: int, rng: np.random.Generator) -> list[Drawn]:
-    """`share` samples of a tar, each as likely as any other (reservoir sampling), in the tar's order."""
-    kept: dict[int, tuple[int, Drawn]] = {}
-    seen = 0
+def _lowest(source: Mapping, tar: str, count: int, seed: int, folder: Path, skipped: Skipped) -> Iterator[Sample]:
+    """The samples of the `count` lowest priorities, in that order; their images wait in `folder`."""
+    heap: list[tuple[int, str]] = []  # (-priority, file name): the highest priority on top
+    kept: dict[str, Sample] = {}
     with hub.open_file(source, tar) as stream:
-        for sample in _samples(stream, tar, source["prompt"]):
-            slot = seen if seen < share else int(rng.integers(seen + 1))
-            if slot < share:
-                kept[slot] = (seen, sample)
-            seen += 1
-    log.info("%s: %d samples, %d drawn", tar, seen, len(kept))
-    if len(kept) < share:
-        raise UserError(
-            f"{tar} of {source['repo']} holds {seen} usable samples and {share} are to be drawn: "
-            "raise sources.hps.tars or lower pools.hps.count."
-        )
-    return [sample for _, sample in sorted(kept.values(), key=lambda item: item[0])]
-
-
-def _samples(stream, tar: str, caption: str) -> Iterator[Drawn]:
-    """The tar's image and JSON pairs. Members that are not plain files of a plain name are never touched."""
-    waiting: dict[str, dict[str, bytes]] = {}
-    done: set[str] = set()
-    with tarfile.open(fileobj=stream, mode="r|") as archive:
-        for member in archive:
-            path = PurePosixPath(member.name)
-            if not member.isfile() or path.is_absolute() or ".." in path.parts or member.size > LARGEST:
-                if not member.isdir():
-                    log.warning("%s: member %r skipped: no plain file", tar, member.name)
+        for sample in read_samples(stream, skipped):
+            if source["prompt"] not in sample.about:
+                skipped.add(sample.key, f"its JSON has no {source['prompt']}")
                 continue
-            key, suffix = path.with_suffix("").as_posix(), path.suffix.lower()
-            if suffix not in (*IMAGES, ".json"):
+            name = hashlib.sha256(f"{seed}/{tar}/{sample.key}".encode()).hexdigest()
+            heapq.heappush(heap, (-int(name, 16), name))
+            leaves = heapq.heappop(heap)[1] if len(heap) > count else None
+            if leaves == name:
                 continue
-            if key in done or suffix in waiting.get(key, {}):
-                log.warning("%s: member %r skipped: a duplicate", tar, member.name)
-                continue
-            parts = waiting.setdefault(key, {})
-            if len(waiting) > APART:
-                lone, rest = next(iter(waiting.items()))
-                del waiting[lone]
-                log.warning("%s: %r skipped: it has only %s", tar, lone, ", ".join(rest))
-            parts[suffix] = archive.extractfile(member).read()
-            if ".json" in parts and len(parts) == 2:
-                image = next(s for s in parts if s != ".json")
-                del waiting[key]
-                done.add(key)
-                sample = _sample(tar, key, image, parts, caption)
-                if sample:
-                    yield sample
-    for key, parts in waiting.items():
-        log.warning("%s: %r skipped: it has only %s", tar, key, ", ".join(parts))
+            if leaves:
+                del kept[leaves]
+                (folder / leaves).unlink()
+            (folder / name).write_bytes(sample.content)
+            kept[name] = sample._replace(content=b"")
+    for name in sorted(kept):
+        yield kept[name]._replace(content=(folder / name).read_bytes())
 
 
-def _sample(tar: str, key: str, suffix: str, parts: Mapping[str, bytes], caption: str) -> Drawn | None:
-    try:
-        about = json.loads(parts[".json"])
-        prompt = about[caption] or ""
-        with Image.open(io.BytesIO(parts[suffix])) as image:
-            image.verify()
-    except (KeyError, TypeError, ValueError, OSError, SyntaxError, Image.DecompressionBombError) as error:
-        log.warning("%s: %r skipped: %s", tar, key, error)
-        return None
-    return Drawn(tar, key, key + suffix, parts[suffix], str(prompt))
+def _spare(share: int) -> int:
+    """How many more are kept, to stand in for images that turn out broken or twofold."""
+    return 8 + share // 50
+
+
+def _rows_of(part: Path) -> Path:
+    return part.with_suffix(".csv")

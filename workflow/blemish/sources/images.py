@@ -1,7 +1,7 @@
 """RichHF-18k's images, which the data set names but does not hold: from Parquet mirrors that do.
 
-Two layouts are known: filename, image, caption (a mirror that joined them) and Pick-a-Pic's own, image_0_uid, jpg_0,
-image_1_uid, jpg_1, caption. Only the columns and row groups that are needed are read.
+Two layouts are known: filename, image, caption (a mirror that joined them) and Pick-a-Pic's own: image_0_uid,
+jpg_0, image_1_uid, jpg_1, caption. Only the columns and row groups that are needed are read.
 """
 
 from __future__ import annotations
@@ -9,81 +9,126 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from dataclasses import replace
+from os import PathLike
+from pathlib import PurePosixPath
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
 from blemish.job import UserError
-from blemish.records import Record, write_records
+from blemish.records import Record, read_records, write_records
 from blemish.sources import hub
-from blemish.sources.framing import crop, scale
+from blemish.sources.framing import crop, scale, stretch_mask
 
-log = logging.getLogger(__name__)
+# (column of the id or file name, column of the encoded image)
+JOINED = [("filename", "image")]
+PICK_A_PIC = [("image_0_uid", "jpg_0"), ("image_1_uid", "jpg_1")]
+PROMPT = "caption"
+NAMED = 20  # missing images that the log names
 
-JOINED = ("filename", "image", "caption")
-PAIRS = (("image_0_uid", "jpg_0"), ("image_1_uid", "jpg_1"))
+logger = logging.getLogger("blemish.images")
 
 
-def fetch_images(ids: Sequence[str], split: str, source: Mapping, size: int, out: Path) -> None:
-    """Writes the images of `ids` at `size` as records, in the order of `ids`' first appearance in the mirror.
+def fetch_images(ids: Sequence[str], split: str, source: Mapping, size: int, out: str | PathLike) -> None:
+    """Writes the images of `ids` as records in the mirror's order, the shorter side scaled to `size`.
+
+    They are cropped only when they are joined with their masks, which cover the whole image.
+
+    Args:
+        ids: the images wanted; a mirror's id is the stem of its file name, or the uid.
+        split: the mirror's files are `data/{split}-*.parquet`.
+        source: `repo` (a data set of the hub, or `file:folder`), `revision`, `missing_allowed` (a share).
+        size: pixels.
+        out: the shard to write.
 
     Raises:
-        UserError: more than the share `missing_allowed` of the images is not there, or one cannot be read.
+        UserError: more than the share `missing_allowed` is not there or cannot be read.
     """
     wanted = set(ids)
-    found: set[str] = set()
 
     def records() -> Iterator[Record]:
         for name in hub.list_files(source, f"data/{split}-*.parquet"):
-            for id_, content, prompt in _rows(source, name, wanted - found):
-                found.add(id_)
-                yield Record(
-                    id=id_,
-                    image=_decode(content, size, f"{source['repo']}/{name}: {id_}"),
-                    mask=None,
-                    prompt=prompt,
-                    source=f"richhf:{split}/{id_}",
-                )
+            for id_, content, prompt in _rows(source, name, wanted):
+                try:
+                    with Image.open(io.BytesIO(content)) as image:
+                        pixels = scale(image, size)
+                except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+                    logger.warning("the image %s in %s cannot be read: %s", id_, name, error)
+                    continue
+                wanted.discard(id_)
+                yield Record(id_, pixels, None, prompt, source=f"richhf:{split}/{id_}")
+            if not wanted:
+                return
 
     write_records(out, records())
-    missing = sorted(wanted - found)
-    if missing:
-        log.warning("%d of %d images are missing: %s", len(missing), len(wanted), ", ".join(missing))
-    if len(missing) > source["missing_allowed"] * len(wanted):
+    if wanted:
+        first = sorted(wanted)[:NAMED]
+        logger.warning("%d of %d images are missing: %s ...", len(wanted), len(ids), ", ".join(first))
+    if len(wanted) > source["missing_allowed"] * len(ids):
         raise UserError(
-            f"{source['repo']} lacks {len(missing)} of the {len(wanted)} images of RichHF's {split} split, "
-            f"{missing[0]} for one: give another mirror, or raise sources.richhf.images.missing_allowed."
+            f"{source['repo']} lacks {len(wanted)} of the {len(ids)} images of RichHF's {split} split, "
+            f"{min(wanted)} for one: give another mirror, or raise sources.richhf.images.missing_allowed."
         )
 
 
+def join(images: str | PathLike, labels: str | PathLike, out: str | PathLike) -> None:
+    """Writes images with their masks, both cropped to the square of the images' shorter side.
+
+    A mask covers its whole image, whatever the image's proportions: it is brought to the image's size by nearest
+    neighbour, then both lose the same columns or rows.
+
+    Raises:
+        UserError: an image has no mask.
+    """
+    masks = {record.id: record.mask for record in read_records(labels, ["mask"])}
+
+    def joined() -> Iterator[Record]:
+        for record in read_records(images):
+            if record.id not in masks:
+                raise UserError(f"{labels} has no mask for the image {record.id} of {images}: make both anew.")
+            height, width = record.image.shape[:2]
+            mask = stretch_mask(masks[record.id], height, width)
+            size = min(height, width)
+            yield replace(record, image=crop(record.image, size), mask=crop(mask, size))
+
+    write_records(out, joined())
+
+
 def _rows(source: Mapping, name: str, wanted: set[str]) -> Iterator[tuple[str, bytes, str]]:
-    """(id, encoded image, prompt) of the wanted rows of one file."""
-    with hub.open_file(source, name) as stream:
-        file = pq.ParquetFile(stream)
-        columns = file.schema_arrow.names
-        if all(column in columns for column in JOINED):
-            keys = [("filename", "image")]
-        elif all(column in columns for pair in PAIRS for column in pair):
-            keys = list(PAIRS)
-        else:
-            raise UserError(f"{source['repo']}/{name} has the columns {', '.join(columns)}: no known layout.")
-        for group in range(file.num_row_groups):
-            uids = file.read_row_group(group, columns=[uid for uid, _ in keys])
-            if not any(PurePosixPath(u or "").stem in wanted for uid, _ in keys for u in uids[uid].to_pylist()):
-                continue
-            table = file.read_row_group(group, columns=[*(c for pair in keys for c in pair), "caption"])
-            for row in table.to_pylist():
-                for uid, image in keys:
-                    id_ = PurePosixPath(row[uid] or "").stem
-                    if id_ in wanted:
-                        content = row[image]["bytes"] if isinstance(row[image], dict) else row[image]
-                        yield id_, content, row["caption"] or ""
-
-
-def _decode(content: bytes, size: int, where: str):
+    """(id, encoded image, prompt) of the wanted rows of one file, each id once; `wanted` shrinks meanwhile."""
     try:
-        with Image.open(io.BytesIO(content)) as image:
-            return crop(scale(image, size), size)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f"{where} is no image that can be read ({error}): fetch that file anew.") from None
+        with hub.open_file(source, name) as stream, pq.ParquetFile(stream) as file:
+            columns = _layout(file, f"{source['repo']}/{name}")
+            for group in range(file.num_row_groups):
+                uids = file.read_row_group(group, columns=[uid for uid, _ in columns])
+                for uid, image in columns:
+                    rows: dict[str, int] = {}
+                    for i, value in enumerate(uids[uid].to_pylist()):
+                        id_ = PurePosixPath(value or "").stem
+                        if id_ in wanted:
+                            rows.setdefault(id_, i)
+                    if rows:
+                        table = file.read_row_group(group, columns=[image, PROMPT]).take(list(rows.values()))
+                        yield from zip(rows, _contents(table[image]), _prompts(table), strict=True)
+    except pa.ArrowInvalid as error:
+        raise UserError(f"{source['repo']}/{name} is no Parquet file, or is damaged ({error}).") from error
+
+
+def _layout(file: pq.ParquetFile, where: str) -> list[tuple[str, str]]:
+    names = set(file.schema_arrow.names)
+    for columns in (JOINED, PICK_A_PIC):
+        if names.issuperset({PROMPT, *(name for pair in columns for name in pair)}):
+            return columns
+    raise UserError(f"{where} has the columns {', '.join(sorted(names))}: that is no layout known here.")
+
+
+def _contents(column: pa.ChunkedArray) -> list[bytes]:
+    """Encoded images, stored as such or as `{bytes, path}`; b"" for none."""
+    values = column.to_pylist()
+    return [(value["bytes"] if isinstance(value, dict) else value) or b"" for value in values]
+
+
+def _prompts(table: pa.Table) -> list[str]:
+    return [value or "" for value in table[PROMPT].to_pylist()]

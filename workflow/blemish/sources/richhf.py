@@ -12,6 +12,7 @@ from dataclasses import asdict, replace
 from itertools import islice, product
 from os import PathLike
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,11 +26,25 @@ SCORES = ("aesthetics_score", "artifact_score", "misalignment_score", "overall_s
 PAPER_KEPT = {"train": 7801, "test": 500}  # §4.1
 RELEASED = {"train": 15810, "test": 955}  # records of the published files
 COLUMNS = ("id", "annotators", "evidence", "kept", "reason", "by_plateaus", "by_scores", "plateaus")
-BATCH = 128  # records that a process analyses at a time
+BATCH = 64  # records that a process analyses at a time
 
 logger = logging.getLogger("blemish.richhf")
 
-Analysed = tuple[str, Evidence, np.ndarray, np.ndarray]  # id, evidence, mask (h, w) bool, histogram (256,)
+
+class Analysed(NamedTuple):
+    """One sample; its mask is packed to bits, because it travels between processes."""
+
+    id: str
+    evidence: Evidence
+    bits: np.ndarray  # (ceil(h * w / 8),) uint8
+    shape: tuple[int, int]
+    levels: np.ndarray  # (256,) pixels at each level
+
+    @property
+    def mask(self) -> np.ndarray:
+        """(h, w) bool."""
+        height, width = self.shape
+        return np.unpackbits(self.bits, count=height * width).reshape(self.shape).astype(bool)
 
 
 def label_split(
@@ -64,14 +79,14 @@ def label_split(
         rows.writerow(COLUMNS)
 
         def kept() -> Iterator[Record]:
-            for id_, found, mask, histogram in _analyse_all(tfrecords, policy, processes):
-                verdict = annotations.decide(found, policy)
-                evidence.append(found)
+            for sample in _analyse_all(tfrecords, policy, processes):
+                verdict = annotations.decide(sample.evidence, policy)
+                evidence.append(sample.evidence)
                 verdicts.append(verdict)
-                np.add(levels, histogram, out=levels)
-                rows.writerow(_audit_row(id_, found, verdict))
+                np.add(levels, sample.levels, out=levels)
+                rows.writerow(_audit_row(sample.id, sample.evidence, verdict))
                 if verdict.kept:
-                    yield Record(id=id_, image=None, mask=mask, source=f"richhf:{split}/{id_}")
+                    yield Record(sample.id, None, sample.mask, source=f"richhf:{split}/{sample.id}")
 
         write_records(labels, kept())
     _write_summary(summary, split, policy, evidence, verdicts, levels)
@@ -100,7 +115,7 @@ def _analyse_all(paths: Sequence[str | PathLike], policy: Policy, processes: int
     with ProcessPoolExecutor(processes) as pool:
         for batch in batches:
             running.append(pool.submit(_analyse_batch, batch, policy))
-            if len(running) > 2 * processes:
+            if len(running) > processes:
                 yield from running.popleft().result()
         while running:
             yield from running.popleft().result()
@@ -121,7 +136,7 @@ def _analyse(path: str | PathLike, offset: int, example: Example, policy: Policy
         raise UserError(f"the artifact map at byte {offset:,} of {path} cannot be used: {error}.") from error
     found = annotations.weigh(pixels, scores, policy)
     mask = annotations.binarize(pixels, policy)
-    return PurePosixPath(name).stem, found, mask, np.bincount(pixels.ravel(), minlength=256)
+    return Analysed(PurePosixPath(name).stem, found, np.packbits(mask), mask.shape, annotations.count_levels(pixels))
 
 
 def _audit_row(id_: str, found: Evidence, verdict: Verdict) -> tuple:

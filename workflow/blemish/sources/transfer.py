@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import requests
+import urllib3
 from tqdm import tqdm
 
 from blemish.job import UserError
@@ -57,7 +58,7 @@ def fetch(url: str, part: Path) -> None:
                 return
             except requests.exceptions.SSLError as error:
                 raise UserError(f"the certificate of {url} is not trusted ({error}): mend that first.") from error
-            except (_MayPass, requests.RequestException) as error:
+            except (_MayPass, requests.RequestException, urllib3.exceptions.HTTPError) as error:
                 if isinstance(error, ValueError):  # how requests marks an address that cannot be right
                     raise UserError(f"{url} is no address to download from ({error}).") from error
                 failures = 1 if file.tell() > furthest else failures + 1
@@ -83,7 +84,7 @@ def _request(session: requests.Session, url: str, file: BinaryIO, version: str |
         return None
     if status == 206 and _first(response) == have:
         return response
-    if status in (200, 206, 416):
+    if have and status in (200, 206, 416):
         file.truncate(0)
         file.seek(0)
     if status == 200:
@@ -103,7 +104,7 @@ def _receive(response: requests.Response, file: BinaryIO) -> None:
         response,
         tqdm(desc=name, total=total, initial=have, unit="B", unit_scale=True, mininterval=1) as bar,
     ):
-        for chunk in response.iter_content(CHUNK):
+        while chunk := response.raw.read1(CHUNK):  # iter_content would drop what came of a chunk that broke off
             file.write(chunk)
             bar.update(len(chunk))
     file.flush()

@@ -1,0 +1,245 @@
+"""The hub's own client against a server of the hub's shape: tokens, revisions, cache, offline mode, faults.
+
+The client reads its environment when it is imported, so each test runs it in an interpreter of its own.
+"""
+
+import io
+import os
+import subprocess
+import sys
+import tarfile
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from blemish.job import UserError
+from blemish.records import encode_image, read_ids
+from blemish.sources.hub import fetch_model, list_files
+
+PIPELINE = {
+    "model_index.json": b"{}",
+    "unet/config.json": b"{}",
+    "unet/diffusion_pytorch_model.safetensors": b"weights" * 1000,
+    "unet/diffusion_pytorch_model.fp16.safetensors": b"half",
+    "unet/diffusion_pytorch_model.bin": b"pickle",
+    "tokenizer/merges.txt": b"a b",
+    "safety_checker/model.safetensors": b"another",
+    "v1-5-pruned.ckpt": b"pickle",
+}
+FETCHED = [
+    "model_index.json",
+    "tokenizer/merges.txt",
+    "unet/config.json",
+    "unet/diffusion_pytorch_model.safetensors",
+]
+
+
+@pytest.fixture
+def client(server, tmp_path):
+    """Runs code with the hub's client in a new interpreter; returns what it printed last."""
+
+    def run(code: str, **environment: str) -> str:
+        prelude = (
+            "import sys\nfrom pathlib import Path\n"
+            "from blemish.job import UserError\nfrom blemish.sources import hub, patient\n"
+            "patient.WAITS = (0, 0, 0)\n"
+            "import huggingface_hub.utils._http as http\nhttp.time.sleep = lambda _: None\n"
+        )
+        body = "".join(f"    {line}\n" for line in code.strip().splitlines())
+        script = f"{prelude}try:\n{body}except UserError as error:\n    print('UserError:', error)\n"
+        settings = {
+            "HF_ENDPOINT": server.url,
+            "HF_HOME": str(tmp_path / "hf"),
+            "HF_HUB_DISABLE_XET": "1",
+            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            **environment,
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, **settings},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    return run
+
+
+@pytest.fixture
+def model(server):
+    server.files.update({f"org/model/{name}": content for name, content in PIPELINE.items()})
+
+
+FETCH = "hub.fetch_model({'repo': 'org/model', 'revision': 'main'}, Path('out'))"
+READ = """
+with hub.open_file({'repo': 'org/data', 'revision': 'main'}, 'data/a.bin') as file:
+    print(len(file.read(70_000)), len(file.read()), file.read(10) == b'')
+    file.seek(1000)
+    print(file.read(4) == bytes(range(232, 236)))
+"""
+PNG = encode_image(np.zeros((4, 4, 3), np.uint8))
+DATA = bytes(range(256)) * 400
+
+
+def files_below(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_model_is_fetched_without_pickles_and_copies(client, model, server, tmp_path):
+    assert client(FETCH) == ""
+    assert files_below(tmp_path / "out") == FETCHED
+    weights = tmp_path / "out" / "unet" / "diffusion_pytorch_model.safetensors"
+    assert weights.read_bytes() == PIPELINE["unet/diffusion_pytorch_model.safetensors"]
+    assert not any(path.is_symlink() for path in (tmp_path / "out").rglob("*"))
+    fetched = {path for method, path, _, _ in server.requests if method == "GET" and "/resolve/" in path}
+    assert not any(path.endswith((".bin", ".ckpt", ".fp16.safetensors")) for path in fetched)
+
+
+def test_offline_the_cache_in_hf_home_is_used(client, model, server, tmp_path):
+    sentence = client(FETCH, HF_HUB_OFFLINE="1")
+    assert "UserError: org/model at revision main cannot be reached: run `snakemake sources`" in sentence
+    assert not (tmp_path / "out").exists()
+    client(FETCH)
+    server.requests.clear()
+    assert client(FETCH.replace("out", "again"), HF_HUB_OFFLINE="1") == ""
+    assert files_below(tmp_path / "again") == FETCHED and server.requests == []
+
+
+def test_a_gated_model_wants_the_token(client, model, server, tmp_path):
+    server.token = "hf_right"
+    assert "is gated: accept its terms on its page and set HF_TOKEN" in client(FETCH)
+    assert "set HF_TOKEN" in client(FETCH, HF_TOKEN="hf_wrong")
+    assert client(FETCH, HF_TOKEN="hf_right") == ""
+    assert files_below(tmp_path / "out") == FETCHED
+
+
+@pytest.mark.parametrize(
+    ("repo", "revision", "sentence"),
+    [
+        ("org/none", "main", "is not there, or not for you: check `repo`"),
+        ("org/model", "v9", "there is no such revision"),
+    ],
+)
+def test_wrong_names_are_said(client, model, repo, revision, sentence):
+    assert sentence in client(f"hub.fetch_model({{'repo': '{repo}', 'revision': '{revision}'}}, Path('out'))")
+
+
+def test_a_data_set_is_listed_and_read_in_ranges(client, server):
+    server.files.update({"datasets/org/data/data/a.bin": DATA, "datasets/org/data/README.md": b"hi"})
+    assert client("print(hub.list_files({'repo': 'org/data'}, 'data/*.bin'))") == "['data/a.bin']"
+    assert "holds nothing like data/*.tar" in client("hub.list_files({'repo': 'org/data'}, 'data/*.tar')")
+    server.sent = 0
+    assert client(READ).split() == ["70000", str(len(DATA) - 70_000), "True", "True"]
+    assert server.sent == len(DATA) + 4
+    assert "UserError" in client(READ, HF_HUB_OFFLINE="1")
+
+
+def test_reading_goes_on_after_faults(client, server):
+    server.files["datasets/org/data/data/a.bin"] = DATA
+    server.faults = [503, "cut", (429, {"Retry-After": "1"}), ("lie", 10), 500, "short", "cut"]
+    assert client(READ).split() == ["70000", str(len(DATA) - 70_000), "True", "True"]
+    assert server.faults == []
+
+
+def test_reading_gives_up_with_a_sentence(client, server):
+    server.files["datasets/org/data/data/a.bin"] = DATA
+    server.faults = [503] * 500
+    assert "failed 4 times in a row at byte 0" in client(READ)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_range_says_what_to_do(client, server, status):
+    server.files["datasets/org/data/data/a.bin"] = DATA
+    server.faults = [status]
+    assert "accept its terms on its page and set HF_TOKEN" in client(READ)
+
+
+def test_a_local_model_goes_the_same_way(tmp_path):
+    for name, content in PIPELINE.items():
+        (tmp_path / "mine" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "mine" / name).write_bytes(content)
+    fetch_model({"repo": f"file:{tmp_path}/mine"}, tmp_path / "out")
+    assert files_below(tmp_path / "out") == FETCHED
+    (tmp_path / "secret.json").write_text("{}")
+    (tmp_path / "mine" / "vae").mkdir()
+    (tmp_path / "mine" / "vae" / "config.json").symlink_to(tmp_path / "secret.json")
+    with pytest.raises(UserError, match="leads out of"):
+        fetch_model({"repo": f"file:{tmp_path}/mine"}, tmp_path / "out2")
+    assert not (tmp_path / "out2").exists()
+
+
+def test_a_snapshot_of_the_hub_cache_is_a_local_model(tmp_path):
+    snapshot = tmp_path / "models--org--model" / "snapshots" / "0123"
+    blob = tmp_path / "models--org--model" / "blobs" / "abc"
+    for folder in (snapshot, blob.parent):
+        folder.mkdir(parents=True)
+    blob.write_text("{}")
+    (snapshot / "model_index.json").symlink_to("../../blobs/abc")
+    fetch_model({"repo": f"file:{snapshot}"}, tmp_path / "out")
+    assert files_below(tmp_path / "out") == ["model_index.json"]
+
+
+def test_what_is_no_model_is_named(tmp_path):
+    with pytest.raises(UserError, match="there is no folder"):
+        fetch_model({"repo": f"file:{tmp_path}/none"}, tmp_path / "out")
+    with pytest.raises(UserError, match=r"no model_index\.json"):
+        fetch_model({"repo": f"file:{tmp_path}"}, tmp_path / "out")
+    with pytest.raises(UserError, match="holds nothing like"):
+        list_files({"repo": f"file:{tmp_path}"}, "data/*.tar")
+
+
+def test_images_come_from_a_mirror_by_ranges(client, server, tmp_path):
+    """One wanted image of a hundred: the other columns and row groups stay where they are."""
+    stream = io.BytesIO()
+    noise = np.random.default_rng(0)
+    table = {
+        "filename": [f"train/u{i}.png" for i in range(100)],
+        "image": [{"bytes": PNG + noise.bytes(20_000), "path": None} for _ in range(100)],
+        "caption": ["a face"] * 100,
+        "artifact_map": [noise.bytes(20_000) for _ in range(100)],
+    }
+    pq.write_table(pa.table(table), stream, row_group_size=10)
+    mirror = stream.getvalue()
+    server.files["datasets/org/mirror/data/train-00000-of-00001.parquet"] = mirror
+    server.faults = [503, None, "cut"]
+    code = """
+from blemish.sources.images import fetch_images
+fetch_images(['u42'], 'train', {'repo': 'org/mirror', 'missing_allowed': 0}, 4, 'out.parquet')
+"""
+    assert client(code) == ""
+    assert read_ids(tmp_path / "out.parquet") == ["u42"]
+    assert server.sent < 0.1 * len(mirror)
+
+
+def test_a_draw_survives_cuts_and_streams_each_tar_once(client, server, tmp_path):
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for i in range(30):
+            png = io.BytesIO()
+            Image.fromarray(np.full((4, 4, 3), i, np.uint8)).save(png, "PNG")
+            for name, content in ((f"s{i}.json", b'{"short_caption": "x"}'), (f"s{i}.png", png.getvalue())):
+                info = tarfile.TarInfo(name)
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+    tar = stream.getvalue()
+    server.files["datasets/org/hps/data/data-000000.tar"] = tar
+    code = """
+from blemish.sources import hps, tars
+tars.REQUEST = 10240
+source = {'repo': 'org/hps', 'revision': 'main', 'tars': 1, 'prompt': 'short_caption'}
+hps.draw(source, 5, 0, 4, [Path('FOLDER/0.parquet')], Path('FOLDER/ledger.csv'))
+"""
+    assert client(code.replace("FOLDER", "a")) == ""
+    assert server.sent == len(tar)
+    server.faults = [None, "cut", 429, None, "short", 503]
+    assert client(code.replace("FOLDER", "b")) == ""
+    assert server.faults == []
+    for name in ("0.parquet", "ledger.csv"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
