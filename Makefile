@@ -8,7 +8,6 @@ MINI = --configfile config/mini.yaml
 
 demo: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) $(MINI)
-	@cat results/mini/tables/summary.txt
 	@echo "Tables: results/mini/tables  Pictures: results/mini/figures  Data: results/mini/corrupted"
 
 paper: .venv/installed
@@ -38,7 +37,7 @@ report: .venv/installed
 	$(BIN)/snakemake $(MINI) --report results/mini/report.html
 
 graph: .venv/installed
-	$(BIN)/snakemake -n --quiet --forceall $(MINI) --rulegraph mermaid-js
+	$(BIN)/snakemake show_tables --rulegraph mermaid-js $(MINI) | grep -v -e style -e title -e "^---"
 
 gpus: .venv/installed
 	PYTHONPATH=workflow $(BIN)/python -m blemish.devices

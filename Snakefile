@@ -46,3 +46,9 @@ rule sources:
         SOURCES,
     message:
         "Everything that comes from outside is here: the rest runs without a network."
+
+
+onsuccess:
+    summary = os.path.join(config["pathvars"]["results"], "tables/summary.txt")
+    if os.path.exists(summary):
+        print(open(summary).read())

@@ -14,6 +14,7 @@ rule binarize:
         "<results>/logs/binarize/{split}.log",
     conda:
         "../environment.yml"
+    threads: 2
     params:
         policy=lookup("labels", within=config),
         split="{split}",

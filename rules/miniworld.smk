@@ -82,6 +82,8 @@ rule make_mini_richhf:
 
 
 rule make_mini_hps:
+    input:
+        vae=rules.train_mini_vae.output,
     output:
         directory("resources/mini/hps/data"),
     log:
@@ -91,7 +93,7 @@ rule make_mini_hps:
     params:
         **config["hps"],
     message:
-        "Make clean images in tars"
+        "Make clean generated images in tars"
     script:
         "../scripts/make_mini_hps.py"
 

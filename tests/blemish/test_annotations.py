@@ -54,7 +54,7 @@ def test_precision_and_recall_of_the_annotator_count(quality):
         assert len(right) / len(shown) >= 0.98, f"recall of {n} at {quality}"
 
 
-@pytest.mark.parametrize(("quality", "iou"), [(50, 0.95), (60, 0.95), (75, 0.96), (85, 0.97), (95, 0.99), (None, 1)])
+@pytest.mark.parametrize(("quality", "iou"), [(quality, 0.995) for quality in QUALITIES[:-1]] + [(None, 1)])
 def test_the_masks_are_those_of_two_of_three(quality, iou):
     both, either = 0, 0
     for sample in simulated():

@@ -78,6 +78,13 @@ def moments(vae, pixels: torch.Tensor, batch: int = 64) -> torch.Tensor:
     return torch.cat([vae.encode(x).latent_dist.parameters for x in pixels.split(batch)])
 
 
+@torch.no_grad()
+def reconstruct(vae, image: np.ndarray) -> np.ndarray:
+    """What the VAE makes of an image, (h, w, 3) uint8: generated images carry a decoder's traces, drawn ones don't."""
+    decoded = vae.decode(vae.encode(to_tensor(image[None])).latent_dist.mode()).sample[0]
+    return ((decoded.permute(1, 2, 0) + 1) * 127.5).round().clamp(0, 255).byte().numpy()
+
+
 def build_tokenizer(captions: list[str], folder: Path):
     """A CLIP tokenizer whose byte-pair merges are learned from the scenes' captions."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers

@@ -1,0 +1,73 @@
+"""A small run of the whole chain on config/test.yaml: sources to Table 4, then what follows from deleting things."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from blemish.records import read_records
+
+from .conftest import jobs, link_checkout, said, snakemake
+
+pytestmark = pytest.mark.end_to_end
+
+TEST = ("--configfile", "config/mini.yaml", "config/test.yaml")
+TABLE = "results/test/tables/table4.csv"
+SHEET = "results/test/figures/corruption/gaussian-30.png"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = link_checkout(tmp_path_factory.mktemp("run"))
+    done = snakemake(TABLE, SHEET, "--cores", "all", *TEST, folder=folder)
+    assert done.returncode == 0, said(done)
+    return folder
+
+
+def test_the_table_is_what_the_detectors_measured(folder):
+    table = pd.read_csv(folder / TABLE)
+    assert len(table) == 4
+    for cell in table.itertuples():
+        run = f"results/test/detectors/{cell.train_set}/{cell.supervision}/{cell.backbone}/seed-0"
+        metrics = json.loads((folder / run / "metrics.json").read_text())
+        assert cell.ours == pytest.approx(metrics["iou"])
+        results = pd.read_parquet(folder / run / "per_image.parquet")
+        union = (results.tp + results.fp + results.fn).sum()
+        assert metrics["iou"] == pytest.approx(100 * results.tp.sum() / union if union else 100)
+
+
+def test_a_second_run_has_nothing_to_do(folder):
+    assert jobs(snakemake(TABLE, SHEET, "-n", *TEST, folder=folder)) == {}
+
+
+def test_a_deleted_score_is_measured_again_alone(folder):
+    metrics = folder / "results/test/detectors/hps/gaussian-30/swin-t/seed-0/metrics.json"
+    before = metrics.read_text()
+    metrics.unlink()
+    done = snakemake(TABLE, SHEET, "--cores", "1", *TEST, folder=folder)
+    assert done.returncode == 0, said(done)
+    assert jobs(done) == {"evaluate": 1, "table": 1}
+    assert metrics.read_text() == before
+
+
+def test_the_region_changes_and_the_rest_stays_recognisable(folder):
+    strength = pd.concat(map(pd.read_csv, (folder / "results/test/corrupted/hps/gaussian-30").rglob("*.csv")))
+    strength = strength[strength.latent_distance.notna()]
+    assert len(strength)
+    assert (strength.psnr_inside < strength.psnr_outside).mean() > 0.9
+
+
+def test_the_number_of_parts_changes_no_image(folder, tmp_path):
+    link_checkout(tmp_path)
+    (tmp_path / "parts.yaml").write_text("pools: {richhf-7701: {shards: 1}, hps: {shards: 1}}")
+    target = "results/test/corrupted/hps/gaussian-30/swin-t/0.parquet"
+    done = snakemake(target, "--cores", "all", *TEST, "parts.yaml", folder=tmp_path)
+    assert done.returncode == 0, said(done)
+    whole = {r.id: r for r in read_records(tmp_path / target)}
+    parts = list(read_records(sorted((folder / target).parent.glob("*.parquet"))))
+    assert len(parts) == len(whole) == 10
+    for record in parts:
+        assert (record.mask == whole[record.id].mask).all()
+        # Batches differ, and with them the last bits of float32.
+        assert np.abs(record.image.astype(int) - whole[record.id].image).max() <= 2
