@@ -14,6 +14,7 @@ configfile: "config/claims.yaml"
 
 
 include: "rules/common.smk"
+include: "rules/dependencies.smk"
 include: "rules/sources.smk"
 include: "rules/labels.smk"
 include: "rules/detection.smk"

@@ -6,9 +6,8 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
 sys.path.insert(0, os.path.join(workflow.basedir, "workflow"))
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    [sys.path[0], *filter(None, [os.environ.get("PYTHONPATH")])]
-)  # the jobs' interpreters import the package too
+# The jobs' interpreters import the package too.
+os.environ.update(PYTHONPATH=os.pathsep.join([sys.path[0], *filter(None, [os.environ.get("PYTHONPATH")])]))
 
 from blemish import devices, tables
 from blemish.job import UserError
@@ -47,21 +46,3 @@ onstart:
         devices.require((promised or None) if GPU else 0, local=workflow.local_exec, per_job=GPU)
     except UserError as error:
         raise WorkflowError(str(error)) from None
-
-
-def shards(pool):
-    return [str(i) for i in range(config["pools"][pool]["shards"])]
-
-
-def per_shard(pattern, **wildcards):
-    """`pattern` once for each part of the pool."""
-    return expand(pattern, shard=shards(wildcards["pool"]), **wildcards)
-
-
-def per_seed(pattern, detectors):
-    """`pattern` once for each detector and seed, in that order."""
-    return [
-        path
-        for detector in detectors
-        for path in expand(pattern, **detector._asdict(), seed=config["detectors"]["seeds"])
-    ]

@@ -3,17 +3,6 @@
 # Out: <results>/corrupted/{pool}/{recipe}/{backbone}/{shard}.parquet and how strong each corruption came out
 
 
-def recipe_inversion(wildcards):
-    """DDIM-50 step s of a recipe means that 50 - s steps are inverted (§4.3)."""
-    n = config["inversion"]["steps"] - config["recipes"][wildcards.recipe]["step"]
-    return f"<results>/inversion/{wildcards.pool}/{wildcards.shard}/{n}.safetensors"
-
-
-def corruption_code(wildcards):
-    """A recipe depends on its own method's code and no other's."""
-    return fingerprint("scripts/corrupt.py", f"corruptions.{config['recipes'][wildcards.recipe]['method']}")
-
-
 rule corrupt:
     input:
         images="<results>/pools/{pool}/{shard}.parquet",

@@ -4,38 +4,6 @@
 # Out: <results>/detectors/{train_set}/{supervision}/{backbone}/seed-{seed}/weights.safetensors
 
 
-def training_images(wildcards):
-    if wildcards.supervision == "human":
-        return ["<results>/sets/richhf-100.parquet"]
-    if wildcards.supervision == "pseudo":
-        return per_shard("<results>/pools/{pool}/{shard}.parquet", pool=wildcards.train_set)
-    return per_shard(
-        "<results>/corrupted/{pool}/{recipe}/{backbone}/{shard}.parquet",
-        pool=wildcards.train_set,
-        recipe=wildcards.supervision,
-        backbone=wildcards.backbone,
-    )
-
-
-def training_masks(wildcards):
-    """Pseudo labels lie beside their images; all other sets carry their own masks."""
-    if wildcards.supervision != "pseudo":
-        return []
-    return per_shard(
-        "<results>/regions/{pool}/{backbone}/{shard}.parquet",
-        pool=wildcards.train_set,
-        backbone=wildcards.backbone,
-    )
-
-
-def training_settings(wildcards):
-    """§4.2 and §4.4 differ in the number of iterations alone."""
-    shared = ("seeds", "iterations", "selector_iterations")
-    settings = {key: value for key, value in config["detectors"].items() if key not in shared}
-    human = wildcards.supervision == "human"
-    return settings | {"iterations": config["detectors"]["selector_iterations" if human else "iterations"]}
-
-
 rule train_detector:
     input:
         images=training_images,

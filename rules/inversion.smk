@@ -3,14 +3,6 @@
 # Out: <results>/inversion/{pool}/{shard}/{n}.safetensors, the latents after n steps; each continues the one before
 
 
-def previous_inversion(wildcards):
-    """The trajectory is stored every `inversion.stride` steps and continued from there."""
-    n, stride = int(wildcards.n), config["inversion"]["stride"]
-    if n == 0:
-        return []
-    return f"<results>/inversion/{wildcards.pool}/{wildcards.shard}/{(n - 1) // stride * stride}.safetensors"
-
-
 rule invert:
     input:
         images="<results>/pools/{pool}/{shard}.parquet",

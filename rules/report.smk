@@ -3,50 +3,9 @@
 # In:  metrics and per-image results of the detectors, pools, corrupted pools
 # Out: <results>/tables/, <results>/figures/
 
-DETECTOR = "<results>/detectors/{train_set}/{supervision}/{backbone}/seed-{seed}"
 DETECTORS = tables.detectors(config["tables"])
-FIRST_BACKBONE = next(iter(config["backbones"]))
 METHODS = ["rotation-30", "blur-30", "gaussian-30", "downscale-30", "proposed-40"]  # §5.3, Figure 5
 TARGETS = ["gaussian-50", "gaussian-30"]  # §6.2, Figure 7
-
-
-def runs(detectors):
-    """[train set, supervision, backbone, seed] of each detector's results, in the order of `per_seed`."""
-    return [[*detector, seed] for detector in detectors for seed in config["detectors"]["seeds"]]
-
-
-def table_detectors(wildcards):
-    return tables.detectors({wildcards.table: config["tables"][wildcards.table]})
-
-
-def table_metrics(wildcards):
-    return per_seed(DETECTOR + "/metrics.json", table_detectors(wildcards))
-
-
-def table_runs(wildcards):
-    return runs(table_detectors(wildcards))
-
-
-def corrupted(recipes, suffix, pool="hps"):
-    """The files of several recipes of one pool, recipe by recipe."""
-    return [
-        path
-        for recipe in recipes
-        for path in per_shard(
-            f"<results>/corrupted/{{pool}}/{{recipe}}/{{backbone}}/{{shard}}.{suffix}",
-            pool=pool,
-            recipe=recipe,
-            backbone=FIRST_BACKBONE,
-        )
-    ]
-
-
-def sheet_images(wildcards):
-    return corrupted([wildcards.recipe], "parquet")
-
-
-def sheet_strength(wildcards):
-    return corrupted([wildcards.recipe], "csv")
 
 
 rule table:
@@ -92,7 +51,7 @@ rule show_tables:
 
 rule claims:
     input:
-        per_image=per_seed(DETECTOR + "/per_image.parquet", DETECTORS),
+        per_image=per_seed("per_image.parquet", DETECTORS),
     output:
         csv=report("<results>/tables/claims.csv", category="Claims", caption="../workflow/report/claims.rst"),
         markdown="<results>/tables/claims.md",
@@ -262,7 +221,7 @@ rule figure_steps:
 
 rule figure_loss:
     input:
-        loss=per_seed(DETECTOR + "/loss.csv", DETECTORS),
+        loss=per_seed("loss.csv", DETECTORS),
     output:
         multiext("<results>/figures/loss", ".png", ".pdf"),
     log:
@@ -280,7 +239,7 @@ rule figure_loss:
 
 rule figure_precision_recall:
     input:
-        per_image=per_seed(DETECTOR + "/per_image.parquet", DETECTORS),
+        per_image=per_seed("per_image.parquet", DETECTORS),
     output:
         multiext("<results>/figures/precision_recall", ".png", ".pdf"),
     log:

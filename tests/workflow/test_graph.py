@@ -5,6 +5,7 @@ import shutil
 import time
 
 import pytest
+import torch
 
 from .conftest import PARTS, ROOT, jobs, link_checkout, said, snakemake
 
@@ -53,21 +54,31 @@ def test_without_a_gpu_the_paper_ends_with_one_sentence(tmp_path):
         assert "Traceback" not in said(done)
 
 
-def test_an_added_method_is_one_file_one_recipe_and_one_row(checkout):
-    (checkout / "workflow/blemish/corruptions/nothing.py").write_text(
-        '"""Leaves the region as inverted."""\n\n\ndef select(z0, z_t, phi, p, generators):\n    return z_t\n'
-    )
-    recipes = checkout / "config/corruptions.yaml"
-    recipes.write_text(recipes.read_text() + "  nothing-40: {method: nothing, step: 40}\n")
+def test_the_readmes_example_adds_a_method(checkout):
+    """One file, one recipe, one row; the method runs, and the graph grows by its two detectors."""
+    readme = (ROOT / "README.md").read_text()
+    code = re.search(r"```python\n# (\S+shuffle\.py)\n(.*?)```", readme, re.DOTALL)
+    recipe, row = re.search(
+        r"```yaml\n# config/corruptions.yaml\n(.*?\n)#[^\n]*table2\n(.*?\n)```", readme, re.DOTALL
+    ).groups()
+    (checkout / code[1]).write_text(code[2])
+    with open(checkout / "config/corruptions.yaml", "a") as recipes:
+        recipes.write(recipe)
     tables = checkout / "config/tables.yaml"
-    marker = "      - {label: Rotation, supervision: rotation-30}\n"
-    assert marker in tables.read_text()
-    tables.write_text(
-        tables.read_text().replace(marker, marker + "      - {label: Nothing, supervision: nothing-40}\n")
-    )
+    neighbour = "      - {label: Rotation, supervision: rotation-30}\n"
+    assert neighbour in tables.read_text()
+    tables.write_text(tables.read_text().replace(neighbour, neighbour + row))
     done = snakemake("-n", "--configfile", "config/mini.yaml", folder=checkout)
     assert done.returncode == 0, said(done)
     assert jobs(done)["train_detector"] == 32
+
+    namespace: dict = {}
+    exec(compile(code[2], code[1], "exec"), namespace)
+    z = torch.randn(3, 4, 8, 8)
+    generators = [torch.Generator().manual_seed(i) for i in range(3)]
+    selected = namespace["select"](z, z, 1.0, 0.0, generators)
+    assert selected.shape == z.shape and not torch.equal(selected, z)
+    assert torch.allclose(selected.sum(1), z.sum(1), atol=1e-5)  # the same channels, in another order
 
 
 @pytest.mark.parametrize(
