@@ -9,7 +9,7 @@ sys.path.insert(0, os.path.join(workflow.basedir, "workflow"))
 # The jobs' interpreters import the package too.
 os.environ.update(PYTHONPATH=os.pathsep.join([sys.path[0], *filter(None, [os.environ.get("PYTHONPATH")])]))
 
-from blemish import devices, tables
+from blemish import corruptions, devices, tables
 from blemish.job import UserError
 from blemish.provenance import canonical, fingerprint
 
@@ -22,6 +22,7 @@ ONE_GPU = min(GPU, 1)
 SELECTOR_SEED = config["detectors"]["seeds"][0]
 
 try:
+    corruptions.check(config["recipes"], config["inversion"]["steps"])
     tables.check(config["tables"], config["recipes"], config["backbones"], TRAIN_SETS)
 except UserError as error:
     raise WorkflowError(str(error)) from None

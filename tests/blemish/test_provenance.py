@@ -50,7 +50,7 @@ def test_canonical_makes_spellings_alike():
 
 def test_what_the_snakefile_imports_does_not_import_torch():
     program = (
-        "import sys; from blemish import devices, job, provenance, tables; "
+        "import sys; from blemish import corruptions, devices, job, provenance, tables; "
         "print([m for m in ('torch', 'pandas', 'numpy', 'diffusers', 'mmseg') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

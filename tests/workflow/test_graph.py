@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import time
 
 import pytest
 import torch
@@ -22,14 +21,13 @@ def checkout(tmp_path):
 @pytest.fixture(scope="module")
 def paper(tmp_path_factory):
     folder = link_checkout(tmp_path_factory.mktemp("paper"))
-    start = time.monotonic()
     done = snakemake("-n", "--resources", "gpu=8", folder=folder)
     assert done.returncode == 0, said(done)
-    return done, time.monotonic() - start
+    return done
 
 
 def test_the_papers_graph_has_30_detectors_and_inverts_once(paper):
-    counts = jobs(paper[0])
+    counts = jobs(paper)
     assert counts["train_detector"] == counts["evaluate"] == 30
     assert counts["invert"] == 2 * 8 * 5  # two pools, eight parts, steps 0, 5, 10, 15, 20
     assert counts["select_regions"] == 2 * 2 * 8
@@ -37,12 +35,8 @@ def test_the_papers_graph_has_30_detectors_and_inverts_once(paper):
 
 
 def test_every_job_says_what_it_does(paper):
-    messages = re.findall(r"^Job \d+: .{10,}", said(paper[0]), re.MULTILINE)
-    assert len(messages) == sum(jobs(paper[0]).values()) - 1  # `all` does nothing
-
-
-def test_the_papers_graph_is_listed_in_seconds(paper):
-    assert paper[1] < 20  # 5 on two free cores
+    messages = re.findall(r"^Job \d+: .{10,}", said(paper), re.MULTILINE)
+    assert len(messages) == sum(jobs(paper).values()) - 1  # `all` does nothing
 
 
 def test_without_a_gpu_the_paper_ends_with_one_sentence(tmp_path):

@@ -21,7 +21,7 @@ import functools
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from blemish.job import UserError
 
@@ -31,19 +31,35 @@ def methods() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
 
+def check(recipes: Mapping[str, Mapping], steps: int) -> None:
+    """Checks the recipes of config/corruptions.yaml before anything runs; imports no method.
+
+    Args:
+        recipes: name -> method, step, the method's own parameters.
+        steps: DDIM steps of the whole schedule.
+
+    Raises:
+        UserError: names the first recipe with an unknown method, or a step that the schedule does not have.
+    """
+    for name, recipe in recipes.items():
+        try:
+            _known(recipe["method"])
+        except UserError as error:
+            raise UserError(f"recipes.{name}: {error}") from None
+        if recipe["step"] > steps:
+            raise UserError(
+                f"recipes.{name}: there is no step {recipe['step']} in a schedule of {steps}: "
+                f"choose 0 (everything inverted) to {steps} (the image latent)."
+            )
+
+
 def load(method: str, **parameters) -> Callable:
     """The `select` of a method with its own parameters filled in.
 
     Raises:
         UserError: there is no such method, or it has no such parameter.
     """
-    if method not in methods():
-        close = difflib.get_close_matches(method, methods(), n=1)
-        hint = f' (did you mean "{close[0]}"?)' if close else ""
-        raise UserError(
-            f'there is no corruption method "{method}"{hint}: choose one of {", ".join(methods())}, '
-            f"or add workflow/blemish/corruptions/{method}.py."
-        )
+    _known(method)
     select = importlib.import_module(f"{__name__}.{method}").select
     known = list(inspect.signature(select).parameters)[5:]
     for name in parameters:
@@ -53,3 +69,13 @@ def load(method: str, **parameters) -> Callable:
                 f"it has {', '.join(known) or 'none'}; correct its recipe."
             )
     return functools.partial(select, **parameters)
+
+
+def _known(method: str) -> None:
+    if method not in methods():
+        close = difflib.get_close_matches(method, methods(), n=1)
+        hint = f' (did you mean "{close[0]}"?)' if close else ""
+        raise UserError(
+            f'there is no corruption method "{method}"{hint}: choose one of {", ".join(methods())}, '
+            f"or add workflow/blemish/corruptions/{method}.py."
+        )
