@@ -40,6 +40,7 @@ rule all:
         rules.figure_loss.output,
         rules.figure_precision_recall.output,
         rules.figure_regions.output,
+        expand(rules.figure_labels.output, split=["train", "test"]),
 
 
 rule sources:

@@ -1,6 +1,6 @@
 """How fast detectors train on this machine, and how much of its matrix peak that is.
 
-    PYTHONPATH=workflow python benchmarks/detectors.py --config config/config.yaml --out results/detectors-speed
+    PYTHONPATH=workflow python benchmarks/detectors.py --config config/config.yaml --out benchmarks/results/detectors
 
 writes OUT.json and OUT.png: per backbone iterations and images a second, TFLOP/s, the share of what a large
 matrix product reaches in the same precision; and how many images a second one core makes ready for training.
@@ -20,17 +20,20 @@ import torch
 import yaml
 from torch.utils.flop_counter import FlopCounterMode
 
+from blemish import hardware
 from blemish.records import Record, write_records
 from blemish.segmentation import models
 from blemish.segmentation.dataset import IN_MEMORY, BatchSampler, RecordsDataset
 from blemish.segmentation.train import optimisation
+from blemish.shards import digest
 
 
 def measure(configuration: dict, size: int, device: str, repeats: int) -> dict:
     """Measures all backbones of a configuration on images of size x size.
 
     Returns:
-        {"device", "dtype", "peak_tflops", "batch_size", "backbones": {name: {...}}, "loader": {...}}
+        {"kind", "device", "dtype", "size", "batch_size", "matrix_peak_tflops", "backbones": {name: {...}},
+        "loader": {...}}
     """
     settings = configuration["detectors"]
     amp = settings["amp"] if device == "cuda" else None
@@ -48,11 +51,12 @@ def measure(configuration: dict, size: int, device: str, repeats: int) -> dict:
         for name, backbone in configuration["backbones"].items()
     }
     return {
-        "device": torch.cuda.get_device_name() if device == "cuda" else f"cpu, {torch.get_num_threads()} threads",
+        "kind": device,
+        "device": hardware.name(device),
         "dtype": amp or "float32",
         "size": size,
         "batch_size": settings["batch_size"],
-        "peak_tflops": peak / 1e12,
+        "matrix_peak_tflops": peak / 1e12,
         "backbones": backbones,
         "loader": loader,
     }
@@ -66,7 +70,7 @@ def measure_training(
     amp: str | None,
     repeats: int,
     peak: float,
-) -> dict[str, float]:
+) -> dict:
     """Times whole optimisation steps on one batch: transfer, forward, backward, AdamW."""
     model = models.build(backbone).to(device).train()
     wrapper = optimisation(model, settings["lr"], settings["betas"], settings["weight_decay"], amp)
@@ -74,11 +78,13 @@ def measure_training(
     items = [dataset[key] for key in keys]
     batch = {name: [item[name] for item in items] for name in items[0]}
     counter = FlopCounterMode(display=False)
-    with counter:
-        model.train_step(batch, wrapper)
+    with counter, torch.no_grad():
+        model(**model.data_preprocessor(batch, training=True), mode="loss")
     seconds = median_seconds(lambda: model.train_step(batch, wrapper), device, repeats)
-    flops = counter.get_total_flops() / seconds
+    # Backwards costs twice forwards. Counting it would take depthwise convolutions for dense ones.
+    flops = 3 * counter.get_total_flops() / seconds
     return {
+        "network": digest(backbone["config"], backbone["overrides"]),
         "parameters": models.count_parameters(model),
         "iterations_per_second": 1 / seconds,
         "images_per_second": settings["batch_size"] / seconds,
@@ -138,7 +144,7 @@ def draw(result: dict, path: Path) -> None:
     reached = [result["backbones"][name]["tflops"] for name in names]
     bars = axes.bar(names, reached, color="tab:blue")
     axes.bar_label(bars, [f"{result['backbones'][n]['images_per_second']:.0f} images/s" for n in names])
-    axes.axhline(result["peak_tflops"], color="k", ls="--", label="matrix product")
+    axes.axhline(result["matrix_peak_tflops"], color="k", ls="--", label="matrix product")
     axes.set(ylabel="TFLOP/s", title=f"Training, {result['size']} pixels, {result['dtype']}\n{result['device']}")
     axes.legend()
     figure.savefig(path, dpi=150)

@@ -1,8 +1,9 @@
 """Measures the corruption engine on the device at hand, writes JSON and a plot.
 
-    PYTHONPATH=workflow python benchmarks/engine.py --model sd15 --out benchmarks/engine-<device>
+    PYTHONPATH=workflow python benchmarks/engine.py --model sd15 --out benchmarks/results/engine-<device>
 
-Weights are random, which costs the same time. Images are inverted to `--steps` steps and resampled from
+The model is a folder in diffusers' format, or the sizes of a known one with random weights, which cost the same
+time. Images are inverted to `--steps` steps and resampled from
 there, with VAE encoding and decoding, as in the pipeline. Per batch size: evaluations and images per second,
 the share of the matrix peak that the same run measures, peak memory, and the share of the time that the
 networks take. Beside it the same images one by one in fp32, as published ReNoise code runs.
@@ -12,8 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import resource
 import time
 from collections.abc import Callable
@@ -24,9 +23,10 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from blemish import hardware
 from blemish.diffusion import Counting, Diffusion
 from blemish.inversion import ReNoise, invert
-from blemish.sampling import resample
+from blemish.sampling import Condition, resample
 from blemish.schedule import Schedule
 
 STABLE_DIFFUSION = {
@@ -43,8 +43,15 @@ VAE = {
     "latent_channels": 4,
 }
 MODELS = {
-    "sd15": {"unet": {"cross_attention_dim": 768}, "vae": VAE, "side": 512, "tokens": 77},
+    "sd15": {
+        "repo": "stable-diffusion-v1-5/stable-diffusion-v1-5",
+        "unet": {"cross_attention_dim": 768},
+        "vae": VAE,
+        "side": 512,
+        "tokens": 77,
+    },
     "sdxl": {
+        "repo": "stabilityai/stable-diffusion-xl-base-1.0",
         "unet": {
             "block_out_channels": (320, 640, 1280),
             "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
@@ -63,6 +70,7 @@ MODELS = {
         "pooled": 1280,
     },
     "tiny": {
+        "repo": "",
         "unet": {
             "block_out_channels": (32, 64),
             "layers_per_block": 1,
@@ -86,25 +94,26 @@ MODELS = {
 
 
 class Bench:
-    """One model of random weights at one precision, with its inputs."""
+    """One model at one precision, with its inputs.
+
+    Attributes:
+        repo: what a config names the model, for the forecast.
+        side: pixels of an image.
+    """
 
     def __init__(self, model: str, device: str, dtype: torch.dtype):
-        from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
-        from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+        self.device, self.dtype = device, dtype
+        if model in MODELS:
+            self.diffusion, self.schedule = _random(model, device, dtype), Schedule.from_config(STABLE_DIFFUSION, 50)
+            self.spec, self.repo, self.side = MODELS[model], MODELS[model]["repo"], MODELS[model]["side"]
+        else:
+            self.diffusion = Diffusion.load(model, device, dtype)
+            self.schedule = self.diffusion.schedule(50)
+            self.spec, self.repo, self.side = None, f"file:{model}", self.diffusion.vae.config.sample_size
 
-        self.spec = MODELS[model]
-        torch.manual_seed(0)
-        unet = UNet2DConditionModel(**self.spec["unet"]).eval().requires_grad_(False)
-        vae = AutoencoderKL(**self.spec["vae"]).eval().requires_grad_(False)
-        # In the precisions of `Diffusion.load`.
-        single = dtype == torch.float32 or "pooled" in self.spec
-        for network, kind in ((unet, dtype), (vae, torch.float32 if single else torch.float16)):
-            torch.nn.Module.to(network, device, kind, memory_format=torch.channels_last)
-        self.diffusion = Diffusion(Path(model), vae, unet, [], torch.device(device))
-        self.dtype, self.device = dtype, device
-        self.schedule = Schedule.from_config(STABLE_DIFFUSION, 50)
-
-    def condition(self, batch: int):
+    def condition(self, batch: int) -> Condition:
+        if self.spec is None:
+            return self.diffusion.embed(["a face and a hand"] * batch)
         generator = torch.Generator().manual_seed(0)
         width = self.spec["unet"]["cross_attention_dim"]
         rows = torch.randn(1, self.spec["tokens"], width, generator=generator).expand(batch, -1, -1)
@@ -114,8 +123,8 @@ class Bench:
         return embedding, torch.zeros(batch, self.spec["pooled"], device=self.device, dtype=self.dtype)
 
     def images(self, batch: int) -> np.ndarray:
-        side = self.spec["side"]
-        return np.random.default_rng(0).integers(0, 256, (batch, side, side, 3), dtype=np.uint8)
+        shape = (batch, self.side, self.side, 3)
+        return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
     def synchronize(self) -> None:
         if self.device.startswith("cuda"):
@@ -154,6 +163,21 @@ class Bench:
         finally:
             for handle in handles:
                 handle.remove()
+
+
+def _random(model: str, device: str, dtype: torch.dtype) -> Diffusion:
+    """A model of random weights, in the precisions of `Diffusion.load`."""
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+
+    spec = MODELS[model]
+    torch.manual_seed(0)
+    unet = UNet2DConditionModel(**spec["unet"]).eval().requires_grad_(False)
+    vae = AutoencoderKL(**spec["vae"]).eval().requires_grad_(False)
+    single = dtype == torch.float32 or "pooled" in spec
+    for network, kind in ((unet, dtype), (vae, torch.float32 if single else torch.float16)):
+        torch.nn.Module.to(network, device, kind, memory_format=torch.channels_last)
+    return Diffusion(Path(model), vae, unet, [], torch.device(device))
 
 
 def matrix_peak(device: str, dtype: torch.dtype) -> float:
@@ -270,12 +294,13 @@ def run(model: str, device: str, dtype: str, batches: list[int], steps: int, rep
         sweep.append(row | {"against_single_fp32": row["images_per_s"] / baseline["images_per_s"]})
         print(json.dumps(sweep[-1]), flush=True)
     return {
-        "device": torch.cuda.get_device_name() if device.startswith("cuda") else _processor(),
-        "threads": torch.get_num_threads(),
+        "kind": device.split(":")[0],
+        "device": hardware.name(device),
         "torch": torch.__version__,
         "model": model,
+        "repo": bench.repo,
         "dtype": dtype,
-        "image_side": MODELS[model]["side"],
+        "image_side": bench.side,
         "inversion_steps": steps,
         "matrix_peak_tflops": peak,
         "tflop_per_sample": cost,
@@ -283,11 +308,6 @@ def run(model: str, device: str, dtype: str, batches: list[int], steps: int, rep
         "psnr_against_fp32_db": agreement,
         "sweep": sweep,
     }
-
-
-def _processor() -> str:
-    names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    return f"{names[0].split(': ')[1] if names else platform.machine()}, {os.cpu_count()} cores"
 
 
 def plot(result: dict, path: Path) -> None:
@@ -301,7 +321,7 @@ def plot(result: dict, path: Path) -> None:
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
     left.plot(sizes, [row["images_per_s"] for row in result["sweep"]], "o-", label=f"batched, {result['dtype']}")
     left.axhline(result["single_fp32"]["images_per_s"], color="gray", ls="--", label="one by one, float32")
-    left.set(xlabel="batch", ylabel="images / s", xscale="log", yscale="log")
+    left.set(xlabel="batch", ylabel="images / s", xscale="log", ylim=(0, None))
     for key, label in {"inversion": "regularised inversion", "resampling": "resampling"}.items():
         shares = [100 * row[f"{key}_share_of_peak"] for row in result["sweep"]]
         right.plot(sizes, shares, "o-", label=label)
@@ -319,13 +339,15 @@ def main(arguments: list[str] | None = None) -> None:
     cuda = torch.cuda.is_available()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="path without suffix; .json and .png are added")
-    parser.add_argument("--model", choices=MODELS, default="sd15" if cuda else "tiny")
+    parser.add_argument("--model", default="sd15" if cuda else "tiny", help=f"{', '.join(MODELS)}, or a folder")
     parser.add_argument("--device", default="cuda" if cuda else "cpu")
     parser.add_argument("--dtype", default="bfloat16" if cuda else "float32")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 4, 16, 32, 64] if cuda else [1, 8, 32])
     parser.add_argument("--steps", type=int, default=10, help="inversion steps (the paper: 10)")
     parser.add_argument("--repeats", type=int, default=2)
     chosen = parser.parse_args(arguments)
+    if chosen.model not in MODELS and not Path(chosen.model).is_dir():
+        parser.error(f"--model {chosen.model} is no folder and none of {', '.join(MODELS)}")
     result = run(chosen.model, chosen.device, chosen.dtype, chosen.batches, chosen.steps, chosen.repeats)
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
     chosen.out.with_suffix(".json").write_text(json.dumps(result, indent=2) + "\n")

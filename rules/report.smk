@@ -277,3 +277,22 @@ rule figure_regions:
         "Draw where the selected regions lie"
     script:
         "../scripts/figure_regions.py"
+
+
+rule figure_labels:
+    input:
+        tfrecord="<results>/sources/richhf/{split}.tfrecord",
+        audit="<results>/labels/{split}-audit.csv",
+        summary="<results>/labels/{split}-summary.json",
+    output:
+        report("<results>/figures/labels-{split}.png", category="Labels", caption="../workflow/report/labels.rst"),
+    log:
+        "<results>/logs/figure_labels/{split}.log",
+    conda:
+        "../environment.yml"
+    params:
+        code=fingerprint("scripts/figure_labels.py"),
+    message:
+        "Audit the labels of RichHF-18k {wildcards.split}: which policy keeps what, and maps that decided"
+    script:
+        "../scripts/figure_labels.py"

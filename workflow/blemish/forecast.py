@@ -27,6 +27,7 @@ from blemish import reference, workload
 from blemish.inversion import ReNoise
 from blemish.job import UserError, explain
 from blemish.schedule import Schedule
+from blemish.shards import digest
 from blemish.workload import STAGES, Sizes
 
 BENCHMARKS = reference.ROOT / "benchmarks" / "results"
@@ -51,7 +52,9 @@ OPERATIONS = {
 # forward pass with training.
 SHARES = {"inverted": 0.45, "resampled": 0.55, "encoded": 0.55, "decoded": 0.55, "trained": 0.4, "segmented": 0.4}
 
-START = 20  # ASSUME: seconds until a GPU job has imported its libraries and loaded its networks
+START = {"cuda": 20, "cpu": 10}
+"""Seconds until a job has imported its libraries and loaded its networks. The CPU's: measured on the mini world."""
+# ASSUME: the GPU's, with a model of 4 GB to load.
 
 AT_ONCE = {"cuda": (1, 8), "cpu": (1, 2)}
 
@@ -170,7 +173,7 @@ def all_rates(config: Mapping, benchmarks: Mapping[str, Mapping]) -> list[Rates]
         peaks[result["device"]] = result["matrix_peak_tflops"]
     devices = []
     for device, peak in peaks.items():
-        rates = Rates(device, {"started": 1 / START})
+        rates = Rates(device, {"started": 1 / START[config["device"]]})
         if config["device"] == "cuda":
             _aim(rates, peak, config)
         for file, result in found.items():
@@ -221,7 +224,7 @@ def _measured(result: Mapping, config: Mapping) -> dict[str, float]:
     speed = {}
     for name, backbone in config["backbones"].items():
         figures = result["backbones"].get(name)
-        if figures and figures["overrides"] == backbone["overrides"] and figures["config"] == backbone["config"]:
+        if figures and figures["network"] == digest(backbone["config"], backbone["overrides"]):
             speed[f"trained/{name}"] = figures["images_per_second"]
             speed[f"segmented/{name}"] = 3 * figures["images_per_second"]  # ASSUME: backwards costs twice forwards
     return speed
@@ -244,11 +247,11 @@ def duration(stages: Mapping[str, Sequence[Counter]], rates: Rates, devices: int
     return total
 
 
-def stage_table(stages: Mapping[str, Sequence[Counter]], devices: Sequence[Rates]) -> Table:
+def stage_table(stages: Mapping[str, Sequence[Counter]], devices: Sequence[Rates], batch_size: int) -> Table:
     """One row per stage and one for all, a column of hours per device."""
     table = Table(title="What the run has to do")
     table.add_column("Stage")
-    for column in ("Jobs", "UNet evaluations", "VAE images", "Training images", "Disk"):
+    for column in ("Jobs", "UNet evaluations", "VAE images", "Training iterations", "Images judged", "Disk"):
         table.add_column(column, justify="right")
     for rates in devices:
         table.add_column(f"{rates.device}\nhours", justify="right", overflow="fold")
@@ -259,7 +262,8 @@ def stage_table(stages: Mapping[str, Sequence[Counter]], devices: Sequence[Rates
             total["started"],
             total["inverted"] + total["resampled"],
             total["encoded"] + total["decoded"],
-            sum(amount for name, amount in total.items() if name.startswith("trained/")),
+            _over_backbones(total, "trained") / batch_size,
+            _over_backbones(total, "segmented"),
         ]
         counts = [f"{amount:,.0f}" if amount else "" for amount in amounts]
         if stage is None:
@@ -267,6 +271,10 @@ def stage_table(stages: Mapping[str, Sequence[Counter]], devices: Sequence[Rates
         spent = [_hours(hours(total, rates)) for rates in devices]
         table.add_row(stage or "all", *counts, _gigabytes(total["bytes"]), *spent, style=None if stage else "bold")
     return table
+
+
+def _over_backbones(done: Counter, name: str) -> float:
+    return sum(amount for key, amount in done.items() if key.startswith(f"{name}/"))
 
 
 def _hours(number: float) -> str:
@@ -285,22 +293,28 @@ def _gigabytes(number: float) -> str:
     return "" if not number else f"{number / 1e9:,.1f} GB" if number >= 1e8 else f"{number / 1e6:,.1f} MB"
 
 
-def evaluation_table(graph: Mapping, config: Mapping, settings: ReNoise, schedule: Schedule) -> Table:
-    """UNet sample evaluations of one image, pool by pool: of the detectors in the tables, and of everything."""
+def evaluation_table(
+    graph: Mapping, config: Mapping, images: Mapping[str, int], settings: ReNoise, schedule: Schedule
+) -> Table:
+    """UNet sample evaluations of one image, pool by pool: of what detectors train on, and of everything."""
     stride = config["inversion"]["stride"]
     table = Table(title="UNet sample evaluations of one image", title_justify="left")
     table.add_column("Pool")
     for column in ("for the detectors", "each inverting for itself", "everything", "each inverting for itself"):
         table.add_column(column, justify="right")
+    whole = [0] * 4
     for pool in config["pools"]:
         made = {(job["recipe"], job["backbone"]) for job in graph["corruption"] if job["pool"] == pool}
         trained = {(job["supervision"], job["backbone"]) for job in graph["detectors"] if job["train_set"] == pool}
         row = []
         for corruptions in (made & trained, made):
             depths = [schedule.steps_inverted(config["recipes"][recipe]["step"]) for recipe, _ in corruptions]
-            row.append(f"{workload.shared(depths, stride, settings, schedule):,}")
-            row.append(f"{workload.alone(depths, settings, schedule):,}")
-        table.add_row(pool, *row)
+            row.append(workload.shared(depths, stride, settings, schedule))
+            row.append(workload.alone(depths, settings, schedule))
+        table.add_row(pool, *map(str, row))
+        whole = [total + images[pool] * each for total, each in zip(whole, row, strict=True)]
+    table.add_section()
+    table.add_row("all images", *(f"{total:,}" for total in whole), style="bold")
     return table
 
 
@@ -328,17 +342,17 @@ def print_forecast(targets: Sequence[str], overlays: Sequence[str]) -> None:
     }
     devices = all_rates(config, benchmarks)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
-    console.print(stage_table(stages, devices))
-    console.print(evaluation_table(graph, config, settings, schedule))
+    console.print(stage_table(stages, devices, config["detectors"]["batch_size"]))
+    console.print(evaluation_table(graph, config, known.images, settings, schedule))
     for rates in devices:
         console.print(f"[bold]{rates.device}[/bold]: {'; '.join(rates.origins.values())}.")
         for count in AT_ONCE[config["device"]]:
             console.print(f"  {count} at a time, stage after stage: {_hours(duration(stages, rates, count))} hours")
     if not devices:
         console.print("No device has figures for these networks: see benchmarks/README.md.")
-    started = sum(job["started"] for jobs in stages.values() for job in jobs)
+    started, start = sum(job["started"] for jobs in stages.values() for job in jobs), START[config["device"]]
     console.print(
-        f"In this: {started * START / 3600:.1f} hours of starting {started} jobs ({START} s each, assumed). "
+        f"In this: {started * start / 3600:.1f} hours of starting {started} jobs, at {start} s each. "
         f"Images: {known.images['train']:,} and {known.images['test']:,} labelled, {known.images['hps']:,} of HPS. "
         "Amounts are upper bounds: an image without a region is not resampled."
     )

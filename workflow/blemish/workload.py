@@ -19,11 +19,12 @@ RANDOM_STATE = 5056
 """Bytes of a generator's state in an inversion shard."""
 
 OUTPUTS = {
-    "sets": r"(?:sources/richhf/images-|sets/richhf-)(?P<name>train|test|100)\.parquet|pools/(?P<pool>[^/]+)/\d+\.parquet",
+    "sets": r"(?:sources/richhf/images-|sets/richhf-)(?P<name>train|test|100)\.parquet"
+    r"|pools/(?P<pool>[^/]+)/\d+\.parquet",
     "regions": r"regions/(?P<pool>[^/]+)/(?P<backbone>[^/]+)/\d+\.parquet",
     "inversion": r"inversion/(?P<pool>[^/]+)/(?P<shard>\d+)/(?P<n>\d+)\.safetensors",
     "corruption": r"corrupted/(?P<pool>[^/]+)/(?P<recipe>[^/]+)/(?P<backbone>[^/]+)/\d+\.parquet",
-    "detectors": r"detectors/(?P<train_set>[^/]+)/(?P<supervision>[^/]+)/(?P<backbone>[^/]+)/seed-\d+/weights\.safetensors",
+    "detectors": r"detectors/(?P<train_set>[^/]+)/(?P<supervision>[^/]+)/(?P<backbone>[^/]+)/seed-\d+/weights\..*",
     "evaluation": r"detectors/[^/]+/[^/]+/(?P<backbone>[^/]+)/seed-\d+/metrics\.json",
 }
 """The file that stands for a job of each stage, below <results>."""

@@ -1,0 +1,38 @@
+"""What inversion and corruption cost, beside the forecast and the cost without a shared trajectory."""
+
+
+def make_cost_table(inversions, strength, diffusion, stored, corruptions, depths, settings, csv, markdown):
+    import json
+    from pathlib import Path
+
+    from blemish.cost_table import cost_table, to_markdown
+    from blemish.inversion import ReNoise
+    from blemish.job import atomic
+    from blemish.schedule import Schedule
+
+    def grouped(paths, keys):
+        files = {}
+        for path, key in zip(paths, keys, strict=True):
+            files.setdefault(tuple(key), []).append(path)
+        return files
+
+    settings = dict(settings)
+    steps, stride = settings.pop("steps"), settings.pop("stride")
+    schedule = Schedule.from_config(json.loads(Path(diffusion, "scheduler/scheduler_config.json").read_text()), steps)
+    files = grouped(inversions, stored), grouped(strength, corruptions)
+    table = cost_table(*files, depths, stride, ReNoise(**settings), schedule)
+    with atomic(csv) as temporary:
+        table.to_csv(temporary, index=False)
+    with atomic(markdown) as temporary:
+        temporary.write_text(to_markdown(table))
+
+
+if __name__ == "__main__":
+    from blemish import job
+
+    with job.run(snakemake):
+        make_cost_table(
+            **{name: snakemake.input[name] for name in ("inversions", "strength", "diffusion")},
+            **{name: snakemake.params[name] for name in ("stored", "corruptions", "depths", "settings")},
+            **{name: snakemake.output[name] for name in ("csv", "markdown")},
+        )
