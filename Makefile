@@ -4,7 +4,7 @@ BIN = .venv/bin
 CORES ?= all
 MINI = --configfile config/mini.yaml
 
-.PHONY: demo test test-slurm lint format paper status report graph gpus miniworld clean
+.PHONY: demo test test-slurm lint format paper status report forecast graph gpus miniworld clean
 
 demo: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) $(MINI)
@@ -35,6 +35,9 @@ status: .venv/installed
 
 report: .venv/installed
 	$(BIN)/snakemake $(MINI) --report results/mini/report.html
+
+forecast: .venv/installed
+	PYTHONPATH=workflow $(BIN)/python -m blemish.forecast $(CONFIG)
 
 graph: .venv/installed
 	$(BIN)/snakemake show_tables --rulegraph mermaid-js $(MINI) | grep -v -e style -e title -e "^---"

@@ -31,6 +31,7 @@ rule all:
         rules.show_tables.output,
         rules.claims.output,
         rules.strength_table.output,
+        rules.cost.output,
         expand(rules.contact_sheet.output, recipe=config["recipes"]),
         rules.figure_pools.output,
         rules.figure_methods.output,

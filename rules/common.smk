@@ -9,7 +9,7 @@ sys.path.insert(0, os.path.join(workflow.basedir, "workflow"))
 # The jobs' interpreters import the package too.
 os.environ.update(PYTHONPATH=os.pathsep.join([sys.path[0], *filter(None, [os.environ.get("PYTHONPATH")])]))
 
-from blemish import corruptions, devices, tables
+from blemish import corruptions, devices, tables, workload
 from blemish.job import UserError
 from blemish.provenance import canonical, fingerprint
 

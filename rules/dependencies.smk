@@ -64,16 +64,20 @@ def training_settings(wildcards):
 
 def previous_inversion(wildcards):
     """The trajectory is stored every `inversion.stride` steps and continued from there."""
-    n, stride = int(wildcards.n), config["inversion"]["stride"]
+    n = int(wildcards.n)
     if n == 0:
         return []
-    return f"<results>/inversion/{wildcards.pool}/{wildcards.shard}/{(n - 1) // stride * stride}.safetensors"
+    previous = workload.before(n, config["inversion"]["stride"])
+    return f"<results>/inversion/{wildcards.pool}/{wildcards.shard}/{previous}.safetensors"
+
+
+def depth(recipe):
+    """DDIM-50 step s of a recipe means that 50 - s steps are inverted (§4.3)."""
+    return config["inversion"]["steps"] - config["recipes"][recipe]["step"]
 
 
 def recipe_inversion(wildcards):
-    """DDIM-50 step s of a recipe means that 50 - s steps are inverted (§4.3)."""
-    n = config["inversion"]["steps"] - config["recipes"][wildcards.recipe]["step"]
-    return f"<results>/inversion/{wildcards.pool}/{wildcards.shard}/{n}.safetensors"
+    return f"<results>/inversion/{wildcards.pool}/{wildcards.shard}/{depth(wildcards.recipe)}.safetensors"
 
 
 def corruption_code(wildcards):
@@ -92,6 +96,24 @@ def corrupted(recipes, suffix, pool="hps"):
             recipe=recipe,
             backbone=FIRST_BACKBONE,
         )
+    ]
+
+
+def made_corruptions():
+    """[pool, recipe, backbone] of all that detectors, figures and the strength table need."""
+    trained = {tuple(detector) for detector in DETECTORS if detector.supervision in config["recipes"]}
+    measured = {("hps", recipe, FIRST_BACKBONE) for recipe in config["recipes"]}
+    shown = {(pool, "proposed-40", FIRST_BACKBONE) for pool in config["pools"]}
+    return [list(corruption) for corruption in sorted(trained | measured | shown)]
+
+
+def made_inversions():
+    """[pool, number of steps] of all trajectories that these need."""
+    stride = config["inversion"]["stride"]
+    return [
+        [pool, n]
+        for pool in config["pools"]
+        for n in workload.stored([depth(recipe) for name, recipe, _ in made_corruptions() if name == pool], stride)
     ]
 
 

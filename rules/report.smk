@@ -90,6 +90,43 @@ rule strength_table:
         "../scripts/strength_table.py"
 
 
+rule cost:
+    input:
+        inversions=[
+            path
+            for pool, n in made_inversions()
+            for path in per_shard("<results>/inversion/{pool}/{shard}/{n}.safetensors", pool=pool, n=n)
+        ],
+        strength=[
+            path
+            for pool, recipe, backbone in made_corruptions()
+            for path in per_shard(
+                "<results>/corrupted/{pool}/{recipe}/{backbone}/{shard}.csv",
+                pool=pool,
+                recipe=recipe,
+                backbone=backbone,
+            )
+        ],
+        diffusion="<results>/sources/diffusion",
+    output:
+        csv=report("<results>/tables/cost.csv", category="Corruption", caption="../workflow/report/cost.rst"),
+        markdown="<results>/tables/cost.md",
+    log:
+        "<results>/logs/cost.log",
+    conda:
+        "../environment.yml"
+    params:
+        stored=[key for key in made_inversions() for _ in shards(key[0])],
+        corruptions=[key for key in made_corruptions() for _ in shards(key[0])],
+        depths={recipe: depth(recipe) for recipe in config["recipes"]},
+        settings=lookup("inversion", within=config),
+        code=fingerprint("scripts/cost.py"),
+    message:
+        "Count the UNet evaluations of inversion and corruption beside the forecast"
+    script:
+        "../scripts/cost.py"
+
+
 rule contact_sheet:
     input:
         clean=per_shard("<results>/pools/{pool}/{shard}.parquet", pool="hps"),

@@ -5,6 +5,8 @@ import torch
 from benchmarks import engine
 from torch.utils.flop_counter import FlopCounterMode
 
+from blemish.rates import OPERATIONS
+
 
 def test_a_tiny_model_is_measured_on_the_cpu(tmp_path):
     out = tmp_path / "deep" / "engine"
@@ -21,6 +23,40 @@ def test_a_tiny_model_is_measured_on_the_cpu(tmp_path):
         assert row["images_per_s"] * row["seconds"] == pytest.approx(row["batch"])
     encode, decode, unet = (result["tflop_per_sample"][name] for name in ("encode", "decode", "unet"))
     assert decode > encode > unet > 0
+
+
+def test_a_model_on_the_disk_is_measured_with_its_own_sizes(tmp_path, tiny_diffusion):
+    options = ["--device", "cpu", "--dtype", "float32", "--batches", "2", "--steps", "1", "--repeats", "1"]
+    engine.main(["--out", str(tmp_path / "engine"), "--model", str(tiny_diffusion), *options])
+    result = json.loads((tmp_path / "engine.json").read_text())
+    assert result["repo"] == f"file:{tiny_diffusion}"
+    assert (result["image_side"], result["kind"]) == (16, "cpu")
+    assert result["device"].endswith("1 thread")
+    assert result["sweep"][0]["inversion_evaluations_per_s"] > 0
+
+
+def test_a_model_that_is_not_there_is_named(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        engine.main(["--out", str(tmp_path / "engine"), "--model", "sd16"])
+    assert "sd16" in capsys.readouterr().err
+
+
+def test_the_forecasts_operations_are_those_of_the_networks():
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+
+    spec = engine.MODELS["sd15"]
+    with torch.device("meta"):
+        unet, vae = UNet2DConditionModel(**spec["unet"]), AutoencoderKL(**spec["vae"])
+        z, condition, image = torch.zeros(1, 4, 64, 64), torch.zeros(1, 77, 768), torch.zeros(1, 3, 512, 512)
+        calls = {
+            "resampled": lambda: unet(z, torch.zeros((), dtype=torch.long), condition),
+            "encoded": lambda: vae.encode(image),
+            "decoded": lambda: vae.decode(z),
+        }
+        for name, call in calls.items():
+            with torch.no_grad(), FlopCounterMode(display=False) as counter:
+                call()
+            assert counter.get_total_flops() / 1e12 == pytest.approx(OPERATIONS[name], abs=5e-4)
 
 
 def test_a_matrix_product_counts_two_operations_per_entry():

@@ -15,12 +15,16 @@ def encoded(value):
 
 
 def test_every_verdict_shows_its_first_maps(tmp_path):
-    rows = [("few", 2.0, "plateaus", i) for i in range(8)] + [("all_zero", None, "none", i) for i in range(8, 10)]
+    rows = [("few", 2.0, "plateaus", i) for i in range(8)]
+    rows += [("all_zero", None, "none", i) for i in range(8, 10)]
     audit = pd.DataFrame(
         {"id": [f"s{i}" for *_, i in rows], "reason": [r[0] for r in rows], "annotators": [r[1] for r in rows]}
     ).assign(evidence=[r[2] for r in rows])
     verdicts = label_audit.choose(audit)
-    assert {tuple(ids) for ids in verdicts.values()} == {tuple(f"s{i}" for i in range(label_audit.EXAMPLES)), ("s8", "s9")}
+    assert {tuple(ids) for ids in verdicts.values()} == {
+        tuple(f"s{i}" for i in range(label_audit.EXAMPLES)),
+        ("s8", "s9"),
+    }
     assert any("2 annotators by plateaus" in verdict and "few: 8" in verdict for verdict in verdicts)
 
     path = tmp_path / "train.tfrecord"

@@ -8,13 +8,13 @@ the configured networks, and else an aim: a share of the device's matrix peak. T
 from __future__ import annotations
 
 import argparse
-import heapq
 import json
+import math
+import re
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -26,37 +26,13 @@ from snakemake.utils import update_config
 from blemish import reference, workload
 from blemish.inversion import ReNoise
 from blemish.job import UserError, explain
+from blemish.rates import START, Rates, all_rates, duration, hours
 from blemish.schedule import Schedule
-from blemish.shards import digest
 from blemish.workload import STAGES, Sizes
 
+AT_ONCE = {"cuda": (1, 8), "cpu": (1, 2)}  # devices for which the whole run's duration is printed
+
 BENCHMARKS = reference.ROOT / "benchmarks" / "results"
-
-PEAKS = {
-    "NVIDIA H200": 788,  # bf16 matrix product, measured
-    "NVIDIA RTX A5000": 111,  # data sheet: 222 with sparsity, half of it without. The paper's card
-}
-"""TFLOP/s of devices without figures of their own."""
-
-OPERATIONS = {
-    "inverted": 0.803,
-    "resampled": 0.803,
-    "encoded": 1.117,
-    "decoded": 2.515,
-    "trained": 1.42,
-    "segmented": 0.471,
-}
-"""TFLOP by PyTorch's counter: Stable Diffusion 1.5 and UPerNet (Swin-T; ConvNeXt-T differs by 1 %), 512 pixels."""
-
-# ASSUME: the shares that the corruption engine and the training aim at; the VAE keeps up with the UNet, and a
-# forward pass with training.
-SHARES = {"inverted": 0.45, "resampled": 0.55, "encoded": 0.55, "decoded": 0.55, "trained": 0.4, "segmented": 0.4}
-
-START = {"cuda": 20, "cpu": 10}
-"""Seconds until a job has imported its libraries and loaded its networks. The CPU's: measured on the mini world."""
-# ASSUME: the GPU's, with a model of 4 GB to load.
-
-AT_ONCE = {"cuda": (1, 8), "cpu": (1, 2)}
 
 STABLE_DIFFUSION = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
 REDUCTION = 8  # Stable Diffusion's pixels to a latent cell, per side
@@ -69,15 +45,6 @@ PNG = 1.7
 PNG_MASK = 1 / 64
 
 
-@dataclass
-class Rates:
-    """How fast one device is: per second, by the quantities of `workload.work`; and where that is from."""
-
-    device: str
-    per_second: dict[str, float] = field(default_factory=dict)
-    origins: dict[str, str] = field(default_factory=dict)  # "engine", "training" -> a sentence
-
-
 def load(overlays: Iterable[str | Path]) -> dict:
     """The config as Snakemake merges it.
 
@@ -88,6 +55,8 @@ def load(overlays: Iterable[str | Path]) -> dict:
     for path in [*(reference.ROOT / "config" / f"{name}.yaml" for name in reference.FILES), *overlays]:
         try:
             update_config(config, yaml.safe_load(Path(path).read_text()) or {})
+        except FileNotFoundError as error:
+            raise UserError(f"{path} is missing: name the config files that lie over config/config.yaml.") from error
         except yaml.YAMLError as error:
             raise UserError(f"{path} is no YAML ({error}): correct it.") from error
     return config
@@ -103,7 +72,8 @@ def graph_files(targets: Sequence[str], overlays: Sequence[str | Path]) -> list[
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(reference.ROOT / "Snakefile"), "--summary"]
     done = subprocess.run([*command, *targets, *options], capture_output=True, text=True)
     if done.returncode:
-        raise UserError(f"Snakemake lists no graph for this config: {done.stderr.strip()}")
+        complaint = re.sub(r"^(Using|Config file|Building) .*\n", "", done.stderr, flags=re.MULTILINE)
+        raise UserError(f"Snakemake lists no graph for this: {complaint.strip()}")
     return [line.split("\t")[0] for line in done.stdout.splitlines()[1:]]
 
 
@@ -130,10 +100,9 @@ def sizes(config: Mapping) -> Sizes:
     images["100"] = config["subset"]["count"]
     images["richhf-7701"] = images["train"] - images["100"]
     images["hps"] = config["pools"]["hps"]["count"]
-    folder = model_folder(config)
-    reduction = 2 ** (
-        len(json.loads((folder / "vae/config.json").read_text())["block_out_channels"]) - 1 if folder else 3
-    )
+    folder, reduction = model_folder(config), REDUCTION
+    if folder:
+        reduction = 2 ** (len(json.loads((folder / "vae/config.json").read_text())["block_out_channels"]) - 1)
     weights = _bytes(results.glob("detectors/*/human/*/*/weights.safetensors"))
     records = config["sources"]["richhf"]["records"].values()
     return Sizes(
@@ -161,92 +130,6 @@ def _bytes_per_row(paths: Iterable[Path]) -> float:
     return sum(_bytes(paths)) / max(_rows(paths), 1)
 
 
-def all_rates(config: Mapping, benchmarks: Mapping[str, Mapping]) -> list[Rates]:
-    """The devices that the config's jobs could run on: those with fitting figures, and for GPUs those of PEAKS.
-
-    Args:
-        benchmarks: file name -> what benchmarks/engine.py or benchmarks/detectors.py wrote.
-    """
-    peaks: dict[str, float | None] = dict(PEAKS) if config["device"] == "cuda" else {}
-    found = {file: result for file, result in benchmarks.items() if result["kind"] == config["device"]}
-    for result in found.values():
-        peaks[result["device"]] = result["matrix_peak_tflops"]
-    devices = []
-    for device, peak in peaks.items():
-        rates = Rates(device, {"started": 1 / START[config["device"]]})
-        if config["device"] == "cuda":
-            _aim(rates, peak, config)
-        for file, result in found.items():
-            measured = _measured(result, config) if result["device"] == device else {}
-            if measured:
-                rates.per_second |= measured
-                engine = "sweep" in result
-                what = "inversion, resampling and VAE" if engine else "training"
-                rates.origins["engine" if engine else "training"] = f"{what} as measured: {file}"
-        devices.append(rates)
-    return [rates for rates in devices if rates.origins]
-
-
-def _aim(rates: Rates, peak: float, config: Mapping) -> None:
-    # ASSUME: operations grow with the pixels; attention's grow faster.
-    pixels = (config["resolution"] / 512) ** 2
-    speed = {name: SHARES[name] * peak / (OPERATIONS[name] * pixels) for name in OPERATIONS}
-    for name in ("trained", "segmented"):
-        rate = speed.pop(name)
-        speed |= {f"{name}/{backbone}": rate for backbone in config["backbones"]}
-    rates.per_second |= speed
-    rates.origins = {
-        "engine": f"inversion at {SHARES['inverted']:.0%}, resampling and VAE at {SHARES['resampled']:.0%} of "
-        f"{peak:.0f} TFLOP/s: aims, not measured",
-        "training": f"training at {SHARES['trained']:.0%} of {peak:.0f} TFLOP/s: an aim, not measured",
-    }
-
-
-def _measured(result: Mapping, config: Mapping) -> dict[str, float]:
-    """The rates that a benchmark holds for the configured networks; none if it measured others."""
-    if "sweep" in result:
-        same = (config["sources"]["diffusion"]["repo"], config["resolution"], config["dtype"])
-        if (result["repo"], result["image_side"], result["dtype"]) != same:
-            return {}
-        held = [row for row in result["sweep"] if row["batch"] <= config["corruption"]["batch_size"]]
-        best = max(held or result["sweep"], key=lambda row: row["images_per_s"])
-        names = {
-            "inverted": "inversion_evaluations_per_s",
-            "resampled": "resampling_evaluations_per_s",
-            "encoded": "encoded_per_s",
-            "decoded": "decoded_per_s",
-        }
-        return {name: best[key] for name, key in names.items()}
-    detectors = config["detectors"]
-    same = (config["resolution"], detectors["batch_size"], detectors["amp"] or "float32")
-    if (result["size"], result["batch_size"], result["dtype"]) != same:
-        return {}
-    speed = {}
-    for name, backbone in config["backbones"].items():
-        figures = result["backbones"].get(name)
-        if figures and figures["network"] == digest(backbone["config"], backbone["overrides"]):
-            speed[f"trained/{name}"] = figures["images_per_second"]
-            speed[f"segmented/{name}"] = 3 * figures["images_per_second"]  # ASSUME: backwards costs twice forwards
-    return speed
-
-
-def hours(done: Mapping[str, float], rates: Rates) -> float:
-    """Hours that one device takes for some work; NaN if the speed of a part of it is unknown."""
-    timed = ((amount, rates.per_second.get(name, float("nan"))) for name, amount in done.items() if name != "bytes")
-    return sum(amount / rate for amount, rate in timed if amount) / 3600
-
-
-def duration(stages: Mapping[str, Sequence[Counter]], rates: Rates, devices: int) -> float:
-    """Hours until all is done on so many devices: stage after stage, a free device takes the next job."""
-    total = 0.0
-    for jobs in stages.values():
-        free = [0.0] * devices
-        for job in jobs:
-            heapq.heapreplace(free, free[0] + hours(job, rates))
-        total += max(free)
-    return total
-
-
 def stage_table(stages: Mapping[str, Sequence[Counter]], devices: Sequence[Rates], batch_size: int) -> Table:
     """One row per stage and one for all, a column of hours per device."""
     table = Table(title="What the run has to do")
@@ -268,7 +151,7 @@ def stage_table(stages: Mapping[str, Sequence[Counter]], devices: Sequence[Rates
         counts = [f"{amount:,.0f}" if amount else "" for amount in amounts]
         if stage is None:
             table.add_section()
-        spent = [_hours(hours(total, rates)) for rates in devices]
+        spent = [_hours(hours(total, rates)) if total["started"] else "" for rates in devices]
         table.add_row(stage or "all", *counts, _gigabytes(total["bytes"]), *spent, style=None if stage else "bold")
     return table
 
@@ -278,15 +161,9 @@ def _over_backbones(done: Counter, name: str) -> float:
 
 
 def _hours(number: float) -> str:
-    return (
-        ""
-        if number == 0
-        else "not measured"
-        if number != number
-        else f"{number:.2g}"
-        if number < 1
-        else f"{number:.1f}"
-    )
+    if math.isnan(number):
+        return "not measured"
+    return f"{number:.2g}" if number < 1 else f"{number:.1f}"
 
 
 def _gigabytes(number: float) -> str:
@@ -332,9 +209,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def print_forecast(targets: Sequence[str], overlays: Sequence[str]) -> None:
     """Prints stages, evaluations, totals, and what they rest on."""
     config = load(overlays)
+    graph = workload.read_graph(graph_files(targets, overlays), config["pathvars"]["results"])
     settings, schedule = trajectory(config)
     known = sizes(config)
-    graph = workload.read_graph(graph_files(targets, overlays), config["pathvars"]["results"])
     stages = workload.work(graph, config, known, settings, schedule)
     benchmarks = {
         str(path.relative_to(reference.ROOT)): json.loads(path.read_text())
@@ -350,10 +227,12 @@ def print_forecast(targets: Sequence[str], overlays: Sequence[str]) -> None:
             console.print(f"  {count} at a time, stage after stage: {_hours(duration(stages, rates, count))} hours")
     if not devices:
         console.print("No device has figures for these networks: see benchmarks/README.md.")
+    whose = "" if _rows([Path(config["pathvars"]["results"]) / "sets/richhf-train.parquet"]) else " (§4.1's numbers)"
     started, start = sum(job["started"] for jobs in stages.values() for job in jobs), START[config["device"]]
     console.print(
         f"In this: {started * start / 3600:.1f} hours of starting {started} jobs, at {start} s each. "
-        f"Images: {known.images['train']:,} and {known.images['test']:,} labelled, {known.images['hps']:,} of HPS. "
+        f"Images: {known.images['train']:,} and {known.images['test']:,} labelled{whose}, "
+        f"{known.images['hps']:,} of HPS. "
         "Amounts are upper bounds: an image without a region is not resampled."
     )
 

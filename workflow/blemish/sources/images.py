@@ -99,10 +99,11 @@ def join(images: str | PathLike, labels: str | PathLike, out: str | PathLike) ->
 def _rows(source: Mapping, name: str, wanted: set[str]) -> Iterator[tuple[str, bytes, str]]:
     """(id, encoded image, prompt) of the wanted rows of one file, each id once; `wanted` shrinks meanwhile."""
     try:
-        with hub.open_file(source, name) as stream, pq.ParquetFile(stream) as file:
+        # In this thread alone: threads of Arrow's that still hold the stream abort the process at its end.
+        with hub.open_file(source, name) as stream, pq.ParquetFile(stream, pre_buffer=False) as file:
             columns = _layout(file, f"{source['repo']}/{name}")
             for group in range(file.num_row_groups):
-                uids = file.read_row_group(group, columns=[uid for uid, _ in columns])
+                uids = file.read_row_group(group, columns=[uid for uid, _ in columns], use_threads=False)
                 for uid, image in columns:
                     rows: dict[str, int] = {}
                     for i, value in enumerate(uids[uid].to_pylist()):
@@ -110,7 +111,8 @@ def _rows(source: Mapping, name: str, wanted: set[str]) -> Iterator[tuple[str, b
                         if id_ in wanted:
                             rows.setdefault(id_, i)
                     if rows:
-                        table = file.read_row_group(group, columns=[image, PROMPT]).take(list(rows.values()))
+                        table = file.read_row_group(group, columns=[image, PROMPT], use_threads=False)
+                        table = table.take(list(rows.values()))
                         yield from zip(rows, _contents(table[image]), _prompts(table), strict=True)
     except pa.ArrowInvalid as error:
         raise UserError(f"{source['repo']}/{name} is no Parquet file, or is damaged ({error}).") from error
