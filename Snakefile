@@ -28,6 +28,8 @@ include: "rules/report.smk"
 rule all:
     default_target: True
     input:
+        # Named here, because Snakemake lets a missing file be where what was made from it is there.
+        per_seed("metrics.json", DETECTORS),
         rules.show_tables.output,
         rules.claims.output,
         rules.strength_table.output,

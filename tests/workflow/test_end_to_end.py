@@ -42,10 +42,11 @@ def test_a_second_run_has_nothing_to_do(folder):
 
 
 def test_a_deleted_score_is_measured_again_alone(folder):
-    metrics = folder / "results/test/detectors/hps/gaussian-30/swin-t/seed-0/metrics.json"
+    score = "results/test/detectors/hps/gaussian-30/swin-t/seed-0/metrics.json"
+    metrics = folder / score
     before = metrics.read_text()
     metrics.unlink()
-    done = snakemake(TABLE, SHEET, "--cores", "1", *TEST, folder=folder)
+    done = snakemake(score, TABLE, SHEET, "--cores", "1", *TEST, folder=folder)
     assert done.returncode == 0, said(done)
     assert jobs(done) == {"evaluate": 1, "table": 1}
     assert metrics.read_text() == before
