@@ -2,7 +2,6 @@
 
 import json
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -70,5 +69,7 @@ def test_the_number_of_parts_changes_no_image(folder, tmp_path):
     assert len(parts) == len(whole) == 10
     for record in parts:
         assert (record.mask == whole[record.id].mask).all()
-        # Batches differ, and with them the last bits of float32.
-        assert np.abs(record.image.astype(int) - whole[record.id].image).max() <= 2
+        # Batches differ, and with them the last bits of float32, which inversion and resampling amplify. Other
+        # noise in the region would leave some 25 dB.
+        difference = record.image.astype(float) - whole[record.id].image
+        assert (difference**2).mean() < 255**2 * 10**-3.5
