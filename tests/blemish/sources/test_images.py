@@ -75,9 +75,9 @@ def test_only_the_columns_and_row_groups_needed_are_read(tmp_path, layout, monke
     read = []
     original = pq.ParquetFile.read_row_group
 
-    def watched(self, group, columns):
+    def watched(self, group, columns, **options):
         read.append((group, tuple(columns)))
-        return original(self, group, columns=columns)
+        return original(self, group, columns=columns, **options)
 
     monkeypatch.setattr(images.pq.ParquetFile, "read_row_group", watched)
     fetch_images(["u3", "u4"], "train", source(tmp_path), 8, tmp_path / "out.parquet")
