@@ -11,7 +11,7 @@ os.environ.update(PYTHONPATH=os.pathsep.join([sys.path[0], *filter(None, [os.env
 
 from blemish import corruptions, devices, tables, workload
 from blemish.job import UserError
-from blemish.provenance import canonical, fingerprint
+from blemish.provenance import canonical, fingerprint, note
 
 validate(config, os.path.join(workflow.basedir, "workflow/schemas/config.schema.yaml"))
 config = canonical(config)

@@ -2,6 +2,22 @@
 
 FIRST_BACKBONE = next(iter(config["backbones"]))  # whose regions figures and the strength table show
 
+NOTES = {}  # [rule, values of wildcards] -> file
+
+
+def settings(name, *wildcard_names):
+    """The file that holds the params of the rule `name`; they follow no wildcards but those named."""
+
+    def file(wildcards):
+        kind = (name, *(wildcards[wildcard] for wildcard in wildcard_names))
+        if kind not in NOTES:
+            params = getattr(rules, name).params.items()
+            values = {key: value(wildcards) if callable(value) else value for key, value in params}
+            NOTES[kind] = note(os.path.join(config["pathvars"]["results"], "settings", *kind), values)
+        return NOTES[kind]
+
+    return file
+
 
 def shards(pool):
     return [str(i) for i in range(config["pools"][pool]["shards"])]

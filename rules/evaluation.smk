@@ -7,6 +7,7 @@ rule evaluate:
     input:
         weights="<results>/detectors/{train_set}/{supervision}/{backbone}/seed-{seed}/weights.safetensors",
         test="<results>/sets/richhf-test.parquet",
+        settings=settings("evaluate", "backbone"),
     output:
         metrics="<results>/detectors/{train_set}/{supervision}/{backbone}/seed-{seed}/metrics.json",
         per_image="<results>/detectors/{train_set}/{supervision}/{backbone}/seed-{seed}/per_image.parquet",

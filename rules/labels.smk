@@ -5,7 +5,8 @@
 
 rule binarize:
     input:
-        "<results>/sources/richhf/{split}.tfrecord",
+        tfrecords="<results>/sources/richhf/{split}.tfrecord",
+        settings=settings("binarize", "split"),
     output:
         labels="<results>/labels/{split}.parquet",
         audit="<results>/labels/{split}-audit.csv",
@@ -29,6 +30,7 @@ rule join_richhf:
     input:
         labels="<results>/labels/{split}.parquet",
         images="<results>/sources/richhf/images-{split}.parquet",
+        settings=settings("join_richhf"),
     output:
         "<results>/sets/richhf-{split}.parquet",
     log:
@@ -46,6 +48,7 @@ rule join_richhf:
 rule draw_subset:
     input:
         "<results>/sets/richhf-train.parquet",
+        settings=settings("draw_subset"),
     output:
         subset="<results>/sets/richhf-100.parquet",
         pool=expand("<results>/pools/richhf-7701/{shard}.parquet", shard=shards("richhf-7701")),
@@ -55,6 +58,7 @@ rule draw_subset:
         "../environment.yml"
     params:
         number=config["subset"]["count"],
+        parts=config["pools"]["richhf-7701"]["shards"],
         seed=config["seed"],
         code=fingerprint("scripts/draw_subset.py"),
     message:

@@ -11,6 +11,7 @@ TARGETS = ["gaussian-50", "gaussian-30"]  # §6.2, Figure 7
 rule table:
     input:
         metrics=table_metrics,
+        settings=settings("table", "table"),
     output:
         csv=report("<results>/tables/{table}.csv", category="Tables", caption="../workflow/report/table.rst"),
         markdown="<results>/tables/{table}.md",
@@ -33,6 +34,7 @@ rule table:
 rule show_tables:
     input:
         csv=expand("<results>/tables/{table}.csv", table=config["tables"]),
+        settings=settings("show_tables"),
     output:
         text="<results>/tables/summary.txt",
         markdown="<results>/tables/summary.md",
@@ -52,6 +54,7 @@ rule show_tables:
 rule claims:
     input:
         per_image=per_seed("per_image.parquet", DETECTORS),
+        settings=settings("claims"),
     output:
         csv=report("<results>/tables/claims.csv", category="Claims", caption="../workflow/report/claims.rst"),
         markdown="<results>/tables/claims.md",
@@ -74,6 +77,7 @@ rule claims:
 rule strength_table:
     input:
         strength=corrupted(config["recipes"], "csv"),
+        settings=settings("strength_table"),
     output:
         csv=report("<results>/tables/strength.csv", category="Corruption", caption="../workflow/report/strength.rst"),
         markdown="<results>/tables/strength.md",
@@ -108,6 +112,7 @@ rule cost:
             )
         ],
         diffusion="<results>/sources/diffusion",
+        settings=settings("cost"),
     output:
         csv=report("<results>/tables/cost.csv", category="Corruption", caption="../workflow/report/cost.rst"),
         markdown="<results>/tables/cost.md",
@@ -132,6 +137,7 @@ rule contact_sheet:
         clean=per_shard("<results>/pools/{pool}/{shard}.parquet", pool="hps"),
         corrupted=sheet_images,
         strength=sheet_strength,
+        settings=settings("contact_sheet"),
     output:
         report(
             "<results>/figures/corruption/{recipe}.png",
@@ -159,6 +165,7 @@ rule figure_pools:
         ],
         corrupted=[path for pool in config["pools"] for path in corrupted(["proposed-40"], "parquet", pool)],
         strength=[path for pool in config["pools"] for path in corrupted(["proposed-40"], "csv", pool)],
+        settings=settings("figure_pools"),
     output:
         multiext("<results>/figures/figure4", ".png", ".pdf"),
     log:
@@ -182,6 +189,7 @@ rule figure_methods:
         clean=rules.contact_sheet.input.clean,
         corrupted=corrupted(METHODS, "parquet"),
         strength=corrupted(METHODS, "csv"),
+        settings=settings("figure_methods"),
     output:
         multiext("<results>/figures/figure5", ".png", ".pdf"),
     log:
@@ -204,6 +212,7 @@ use rule figure_methods as figure_targets with:
         clean=rules.contact_sheet.input.clean,
         corrupted=corrupted(TARGETS, "parquet"),
         strength=corrupted(TARGETS, "csv"),
+        settings=settings("figure_targets"),
     output:
         multiext("<results>/figures/figure7", ".png", ".pdf"),
     log:
@@ -222,6 +231,7 @@ rule figure_failures:
         clean=rules.contact_sheet.input.clean,
         corrupted=corrupted(["proposed-40"], "parquet"),
         strength=corrupted(["proposed-40"], "csv"),
+        settings=settings("figure_failures"),
     output:
         multiext("<results>/figures/figure8", ".png", ".pdf"),
     log:
@@ -241,6 +251,7 @@ rule figure_failures:
 rule figure_steps:
     input:
         table="<results>/tables/table3.csv",
+        settings=settings("figure_steps"),
     output:
         multiext("<results>/figures/steps", ".png", ".pdf"),
     log:
@@ -259,6 +270,7 @@ rule figure_steps:
 rule figure_loss:
     input:
         loss=per_seed("loss.csv", DETECTORS),
+        settings=settings("figure_loss"),
     output:
         multiext("<results>/figures/loss", ".png", ".pdf"),
     log:
@@ -277,6 +289,7 @@ rule figure_loss:
 rule figure_precision_recall:
     input:
         per_image=per_seed("per_image.parquet", DETECTORS),
+        settings=settings("figure_precision_recall"),
     output:
         multiext("<results>/figures/precision_recall", ".png", ".pdf"),
     log:
@@ -301,6 +314,7 @@ rule figure_regions:
                 "<results>/regions/{pool}/{backbone}/{shard}.parquet", pool=pool, backbone=FIRST_BACKBONE
             )
         ],
+        settings=settings("figure_regions"),
     output:
         multiext("<results>/figures/regions", ".png", ".pdf"),
     log:
@@ -321,6 +335,7 @@ rule figure_labels:
         tfrecord="<results>/sources/richhf/{split}.tfrecord",
         audit="<results>/labels/{split}-audit.csv",
         summary="<results>/labels/{split}-summary.json",
+        settings=settings("figure_labels"),
     output:
         report("<results>/figures/labels-{split}.png", category="Labels", caption="../workflow/report/labels.rst"),
     log:

@@ -7,6 +7,7 @@ rule select_regions:
     input:
         images="<results>/pools/{pool}/{shard}.parquet",
         weights=f"<results>/detectors/richhf-100/human/{{backbone}}/seed-{SELECTOR_SEED}/weights.safetensors",
+        settings=settings("select_regions", "backbone"),
     output:
         "<results>/regions/{pool}/{backbone}/{shard}.parquet",
     log:
@@ -22,6 +23,7 @@ rule select_regions:
         batch_size=config["evaluation"]["batch_size"],
         device=config["device"],
         amp=config["detectors"]["amp"],
+        selector_seed=SELECTOR_SEED,
         code=fingerprint("scripts/select_regions.py"),
     message:
         "Select the artifact-prone regions of {wildcards.pool} by {wildcards.backbone}, part {wildcards.shard}"

@@ -4,6 +4,8 @@
 
 
 rule fetch_richhf:
+    input:
+        settings=settings("fetch_richhf", "split"),
     output:
         "<results>/sources/richhf/{split}.tfrecord",
     log:
@@ -23,6 +25,7 @@ rule fetch_richhf:
 rule fetch_richhf_images:
     input:
         labels="<results>/labels/{split}.parquet",
+        settings=settings("fetch_richhf_images", "split"),
     output:
         "<results>/sources/richhf/images-{split}.parquet",
     log:
@@ -42,6 +45,8 @@ rule fetch_richhf_images:
 
 
 rule draw_hps:
+    input:
+        settings=settings("draw_hps"),
     output:
         pool=expand("<results>/pools/hps/{shard}.parquet", shard=shards("hps")),
         ledger="<results>/pools/hps/ledger.csv",
@@ -53,6 +58,7 @@ rule draw_hps:
     params:
         source=lookup("sources/hps", within=config),
         number=config["pools"]["hps"]["count"],
+        parts=config["pools"]["hps"]["shards"],
         seed=config["seed"],
         size=config["resolution"],
         code=fingerprint("scripts/draw_hps.py"),
@@ -63,6 +69,8 @@ rule draw_hps:
 
 
 rule fetch_diffusion:
+    input:
+        settings=settings("fetch_diffusion"),
     output:
         directory("<results>/sources/diffusion"),
     log:
@@ -80,6 +88,8 @@ rule fetch_diffusion:
 
 
 rule fetch_segmentation:
+    input:
+        settings=settings("fetch_segmentation", "backbone"),
     output:
         "<results>/sources/segmentation/{backbone}.weights",
     log:

@@ -13,7 +13,7 @@ if __name__ == "__main__":
 
     with job.run(snakemake):
         binarize(
-            tfrecords=list(snakemake.input),
+            tfrecords=[snakemake.input.tfrecords],
             processes=snakemake.threads,
             **{name: snakemake.params[name] for name in ("split", "policy")},
             **{name: snakemake.output[name] for name in ("labels", "audit", "summary")},

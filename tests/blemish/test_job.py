@@ -25,7 +25,7 @@ def run_job(tmp_path, body):
         from types import SimpleNamespace
         from blemish import job
         snakemake = SimpleNamespace(
-            log=["log.txt"], threads=1, rule="a rule", resources={"gpu": 0}
+            log=["log.txt"], threads=1, rule="a rule", resources={"gpu": 0}, input={"settings": "settings/now.json"}
         )
         with job.run(snakemake):
             BODY
@@ -57,3 +57,11 @@ def test_a_fault_of_the_program_keeps_its_traceback(tmp_path):
     done = run_job(tmp_path, "1 / 0")
     assert done.returncode != 0
     assert "ZeroDivisionError" in (tmp_path / "log.txt").read_text()
+
+
+def test_a_job_that_starts_ends_other_settings_of_its_kind(tmp_path):
+    (tmp_path / "settings").mkdir()
+    for name in ("now.json", "former.json"):
+        (tmp_path / "settings" / name).touch()
+    run_job(tmp_path, "pass")
+    assert [path.name for path in (tmp_path / "settings").iterdir()] == ["now.json"]

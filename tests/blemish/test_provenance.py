@@ -1,5 +1,8 @@
+import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -46,6 +49,15 @@ def test_canonical_makes_spellings_alike():
     one = provenance.canonical({"b": 1e2, "a": [1.0, 0.5, "x"], "c": True})
     two = provenance.canonical({"c": True, "a": [1, 0.5, "x"], "b": 100})
     assert repr(one) == repr(two)
+
+
+def test_a_note_is_written_once_for_the_same_settings(tmp_path):
+    path = Path(provenance.note(tmp_path / "kind", {"b": 1.0, "a": [None, "ä"]}))
+    assert json.loads(path.read_text()) == {"a": [None, "ä"], "b": 1}
+    os.utime(path, (0, 0))
+    assert provenance.note(tmp_path / "kind", {"a": [None, "ä"], "b": 1}) == str(path)
+    assert path.stat().st_mtime == 0
+    assert provenance.note(tmp_path / "kind", {"a": [None, "ä"], "b": 2}) != str(path)
 
 
 def test_what_the_snakefile_imports_does_not_import_torch():

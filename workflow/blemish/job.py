@@ -54,6 +54,8 @@ def run(snakemake) -> Iterator[None]:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
         _use_threads(snakemake.threads)
         try:
+            if settings := snakemake.input.get("settings"):
+                _end_other_settings(Path(settings))
             with devices.lease(snakemake.resources.get("gpu", 0), description=snakemake.rule):
                 yield
         except (UserError, OSError, MemoryError) as error:
@@ -76,6 +78,13 @@ def explain(error: BaseException) -> str:
         where = f" ({error.filename})" if error.filename else ""
         return f"{error.strerror}{where}: mend that and start again; what was finished is kept."
     return str(error)
+
+
+def _end_other_settings(settings: Path) -> None:
+    """Removes what `provenance.note` wrote for other settings of this kind of job: its results end them."""
+    for other in settings.parent.glob("*.json"):
+        if other.name != settings.name:
+            other.unlink(missing_ok=True)
 
 
 def _use_threads(threads: int) -> None:

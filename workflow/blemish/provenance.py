@@ -1,15 +1,20 @@
 """What a job's result depends on, as values that Snakemake can compare: code and configuration.
 
 Snakemake follows neither imported modules nor, by default, the content of a script: a job carries
-`fingerprint(...)` as a parameter instead.
+`fingerprint(...)` as a parameter instead. And it forgets the parameters of finished jobs when `.snakemake` is
+lost: a job takes the file of its `note(...)` as an input as well.
 """
 
 from __future__ import annotations
 
 import ast
 import hashlib
+import json
+import os
 from functools import cache
 from pathlib import Path
+
+from blemish.job import atomic
 
 PACKAGE = Path(__file__).parent
 ROOT = PACKAGE.parents[1]
@@ -33,6 +38,28 @@ def fingerprint(*modules: str) -> str:
         _collect(_locate(module), sources)
     lines = [f"{path.relative_to(ROOT)} {digest}" for path, digest in sorted(sources.items())]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def note(folder: str | os.PathLike, settings: dict) -> str:
+    """The file in `folder` that holds these settings, named after them; written if it is not there.
+
+    A new file is newer than everything made with other settings: those jobs run again. A job that starts removes the
+    other files of the folder (`job.run`), so that former settings, if they come back, are new again. Until a job
+    starts nothing is removed: what a dry run writes is of no consequence for the settings that hold now.
+
+    Args:
+        folder: of all jobs that have the same settings at any one time.
+        settings: of strings, numbers, lists and dicts.
+
+    Returns:
+        The file's path.
+    """
+    text = json.dumps(canonical(settings), indent=1, ensure_ascii=False) + "\n"
+    path = Path(folder, hashlib.sha256(text.encode()).hexdigest()[:16] + ".json")
+    if not path.exists():
+        with atomic(path) as temporary:
+            temporary.write_text(text)
+    return str(path)
 
 
 def canonical(value):

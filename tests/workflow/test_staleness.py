@@ -1,0 +1,309 @@
+"""Only what is stale runs again: each test edits one thing in a finished run and reads the dry run.
+
+The finished run is of config/test.yaml. Code, rules and config are copies of the real ones; the results are stand-ins,
+one line each, recorded by `snakemake --touch`.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from .conftest import PARTS, ROOT, jobs, said, snakemake
+
+TEST = ("--configfile", "config/mini.yaml", "config/test.yaml")
+BACKBONES = ("convnext-t", "swin-t")
+RECIPES = ("proposed-30", "proposed-35", "proposed-40", "proposed-45", "gaussian-30", "gaussian-50", "rotation-30")
+RECIPES += ("blur-30",)  # with a detector; downscale-30 has none
+
+# What follows from other scores, from other detectors, from other corrupted images.
+SCORES = {"claims": 1, "figure_precision_recall": 1, "show_tables": 1, "all": 1}
+DETECTORS = SCORES | {"figure_loss": 1}
+IMAGES = {"strength_table": 1, "contact_sheet": 9, "figure_pools": 1, "figure_methods": 1, "figure_targets": 1}
+IMAGES |= {"figure_failures": 1, "cost": 1}
+ALL_TABLES = {"table": 4, "figure_steps": 1}
+A_RECIPE_OF_TABLE_2 = DETECTORS | {"corrupt": 4, "train_detector": 2, "evaluate": 2, "table": 1}
+A_RECIPE_OF_TABLE_2 |= {"cost": 1, "strength_table": 1, "contact_sheet": 1, "figure_methods": 1}
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished")
+    for name in PARTS:
+        if name == "resources":
+            os.symlink(ROOT / name, folder / name)
+        elif (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, folder / name)
+    listing = succeed("--summary", folder=folder).stdout
+    for path in map(Path, re.findall(r"^(results/\S+)\t", listing, re.MULTILINE)):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        # The only folder among the outputs is the diffusion model's.
+        (folder / path).write_text(f"{path}\n") if path.suffix else (folder / path).mkdir()
+    succeed("--touch", "--forceall", folder=folder)
+    return folder
+
+
+@pytest.fixture
+def run(finished, tmp_path):
+    """A finished run of the test's own."""
+    subprocess.run(["cp", "-a", f"{finished}/.", tmp_path], check=True)
+    return tmp_path
+
+
+def succeed(*arguments, folder):
+    done = snakemake(*arguments, "--cores", "1", *TEST, folder=folder)
+    assert done.returncode == 0, said(done)
+    return done
+
+
+def stale(folder, *targets):
+    """Rule -> number of jobs that would run; and the sentence of each."""
+    done = succeed(*targets, "-n", folder=folder)
+    return jobs(done), set(re.findall(r"^Job \d+: (.+)", said(done), re.MULTILINE))
+
+
+def edit(folder, name, old, new):
+    text = (folder / name).read_text()
+    assert text.count(old) == 1, f"{name} says {old!r} {text.count(old)} times"
+    (folder / name).write_text(text.replace(old, new))
+
+
+def add(folder, name, text):
+    (folder / name).write_text((folder / name).read_text() + text)
+
+
+def sentences(said, word):
+    return {sentence for sentence in said if sentence.startswith(word + " ")}
+
+
+def corrupting(pool, recipes, backbones=BACKBONES):
+    return {
+        f"Corrupt {pool} by {recipe} in the regions of {backbone}, part {part}"
+        for recipe in recipes
+        for backbone in backbones
+        for part in (0, 1)
+    }
+
+
+def training(train_set, supervisions, backbones=BACKBONES):
+    return {
+        f"Train the {backbone} detector on {train_set}, {supervision}, seed 0"
+        for supervision in supervisions
+        for backbone in backbones
+    }
+
+
+def inverting(pool, steps):
+    return {f"Invert the latents of {pool} to step {step}, part {part}" for step in steps for part in (0, 1)}
+
+
+# Nothing
+
+
+def test_nothing_is_stale_after_other_words(run):
+    edit(run, "workflow/blemish/sampling.py", '"""Resampling:', '"""In other words:')
+    add(run, "workflow/blemish/pipeline.py", "\n\n# A comment.\n")
+    edit(run, "scripts/corrupt.py", '"""Corrupts', '"""In other words: corrupts')
+    add(run, "rules/corruption.smk", "\n\n# A comment.\n")
+    add(run, "config/config.yaml", "\n# A comment.\n")
+    assert stale(run) == ({}, set())
+
+
+def test_nothing_is_stale_after_another_order_and_spelling(run):
+    edit(run, "config/corruptions.yaml", "{method: blur, step: 30, sigma: 4.0}", "{sigma: 4, step: 30.0, method: blur}")
+    edit(run, "config/mini.yaml", "lr: 2.0e-3", "lr: 0.002")
+    edit(run, "config/config.yaml", "  tau: 0.3\n", "  tau: 3.0e-1\n")
+    edit(run, "config/config.yaml", "seed: 0 #", "seed: 0.0 #")
+    assert stale(run) == ({}, set())
+
+
+def test_nothing_is_stale_in_a_fresh_checkout(run):
+    code = [path for name in PARTS for path in (run / name).rglob("*") if name != "resources"]
+    results = [*run.glob("results/test/pools/*/0.parquet"), *run.glob("results/test/detectors/**/weights.safetensors")]
+    assert len(results) == 32
+    for path in [run / "Snakefile", *code, *results]:
+        os.utime(path)
+    assert stale(run) == ({}, set())
+
+
+# Corruption
+
+
+def test_a_recipes_parameter_reaches_that_recipe_alone(run):
+    edit(run, "config/corruptions.yaml", "sigma: 4.0", "sigma: 5.0")
+    counts, said = stale(run)
+    assert counts == A_RECIPE_OF_TABLE_2
+    assert sentences(said, "Corrupt") == corrupting("hps", ["blur-30"])
+    assert sentences(said, "Train") == training("hps", ["blur-30"])
+    assert sentences(said, "Write") == {"Write table2, ours beside the paper's"}
+
+
+def test_a_methods_code_reaches_its_recipes_alone(run):
+    add(run, "workflow/blemish/corruptions/rotation.py", "\n\nADDED = 1\n")
+    counts, said = stale(run)
+    assert counts == A_RECIPE_OF_TABLE_2
+    assert sentences(said, "Corrupt") == corrupting("hps", ["rotation-30"])
+
+
+def test_a_shared_modules_code_reaches_all_that_import_it(run):
+    add(run, "workflow/blemish/sampling.py", "\n\nADDED = 1\n")
+    counts, said = stale(run)
+    assert counts == DETECTORS | IMAGES | ALL_TABLES | {
+        "invert": 20,
+        "corrupt": 50,
+        "train_detector": 24,
+        "evaluate": 24,
+    }
+    assert not {sentence for sentence in said if "pseudo" in sentence or "human" in sentence}
+
+
+def test_a_deeper_recipe_extends_the_trajectory(run):
+    add(run, "config/corruptions.yaml", "  proposed-25: {method: proposed, step: 25}\n")
+    counts, said = stale(run)
+    summaries = ("contact_sheet", "strength_table", "figure_steps", "cost", "all")
+    assert counts == {"invert": 2, "corrupt": 2} | dict.fromkeys(summaries, 1)
+    assert sentences(said, "Invert") == inverting("hps", [25])
+    assert sentences(said, "Corrupt") == corrupting("hps", ["proposed-25"], ["convnext-t"])
+
+
+# Tables
+
+
+def test_a_tables_label_reaches_what_prints_it(run):
+    edit(run, "config/tables.yaml", "[RichHF-100, Human labels]", "[RichHF-100, People]")
+    counts, said = stale(run)
+    assert counts == {"table": 1, "show_tables": 1, "claims": 1, "all": 1}
+    assert sentences(said, "Write") == {"Write table1, ours beside the paper's"}
+
+
+def test_a_new_row_adds_its_detectors(run):
+    row = "      - {label: Rotation, supervision: rotation-30}\n"
+    edit(run, "config/tables.yaml", row, row + row.replace("Rotation", "Downscale").replace("rotation", "downscale"))
+    counts, said = stale(run)
+    assert counts == DETECTORS | {"corrupt": 2, "cost": 1, "train_detector": 2, "evaluate": 2, "table": 1}
+    # The regions of the other backbone were corrupted for the contact sheet.
+    assert sentences(said, "Corrupt") == corrupting("hps", ["downscale-30"], ["swin-t"])
+    assert sentences(said, "Train") == training("hps", ["downscale-30"])
+
+
+def test_a_new_backbone_adds_its_own_and_inverts_nothing(run):
+    config = (run / "config/config.yaml").read_text()
+    backbone = re.search(r"  swin-t:\n(    .*\n)+", config)[0]
+    edit(run, "config/config.yaml", backbone, backbone + backbone.replace("swin-t:", "swin-u:"))
+    column = "      - {label: ConvNeXt, train_set: hps, backbone: convnext-t}\n"
+    table4 = column + "    rows:\n      - {label: Image latent"
+    edit(run, "config/tables.yaml", table4, column.replace("convnext-t", "swin-u") + table4)
+    counts, said = stale(run)
+    assert counts == DETECTORS | {
+        "fetch_segmentation": 1,
+        "train_detector": 3,
+        "select_regions": 2,
+        "corrupt": 4,
+        "cost": 1,
+        "evaluate": 2,
+        "table": 1,
+    }
+    new = training("hps", ["gaussian-30", "gaussian-50"], ["swin-u"]) | training("richhf-100", ["human"], ["swin-u"])
+    assert sentences(said, "Train") == new
+    assert sentences(said, "Corrupt") == corrupting("hps", ["gaussian-30", "gaussian-50"], ["swin-u"])
+
+
+# Detectors and sources
+
+
+def test_the_schedule_reaches_the_detectors_but_not_the_selectors(run):
+    edit(run, "config/test.yaml", "\n  iterations: 6", "\n  iterations: 7")
+    counts, said = stale(run)
+    assert counts == DETECTORS | ALL_TABLES | {"train_detector": 28, "evaluate": 28}
+    assert not training("richhf-100", ["human"]) & said
+
+
+def test_the_selectors_schedule_reaches_all_but_the_inversion(run):
+    edit(run, "config/test.yaml", "selector_iterations: 20", "selector_iterations: 21")
+    assert stale(run)[0] == DETECTORS | IMAGES | ALL_TABLES | {
+        "select_regions": 8,
+        "figure_regions": 1,
+        "corrupt": 50,
+        "train_detector": 30,
+        "evaluate": 30,
+    }
+
+
+HPS = DETECTORS | IMAGES | ALL_TABLES | {"draw_hps": 1, "figure_regions": 1, "train_detector": 18, "evaluate": 18}
+
+
+def test_a_sources_revision_reaches_what_is_made_from_it(run):
+    edit(run, "config/mini.yaml", 'hps", revision: null', 'hps", revision: v2')
+    counts, said = stale(run)
+    assert counts == HPS | {"invert": 10, "select_regions": 4, "corrupt": 34}
+    assert sentences(said, "Invert") == inverting("hps", [0, 5, 10, 15, 20])
+    assert sentences(said, "Train") == training("hps", [*RECIPES, "pseudo"])
+
+
+def test_fewer_parts_draw_the_pool_anew(run):
+    """Its files are there already, but hold a half of it each."""
+    edit(run, "config/test.yaml", "hps: {count: 10, shards: 2}", "hps: {count: 10, shards: 1}")
+    assert stale(run)[0] == HPS | {"invert": 5, "select_regions": 2, "corrupt": 17}
+
+
+# Settings, noted beside the results
+
+
+def test_the_wildcards_that_a_rule_names_decide_its_params(finished):
+    """Otherwise two jobs of one run would share a folder of settings and end each other's."""
+    params, files = defaultdict(set), defaultdict(set)
+    for path in (finished / ".snakemake/metadata").iterdir():
+        job = json.loads(path.read_text())
+        settings = [file for file in job["input"] if file.startswith("results/test/settings/")]
+        assert len(settings) == 1, job["rule"]
+        params[Path(settings[0]).parent].add(json.dumps(job["params"]))
+        files[Path(settings[0]).parent].add(settings[0])
+    assert len(params) > 50
+    assert {kind: len(values) for kind, values in params.items()} == dict.fromkeys(params, 1)
+    assert {kind: len(values) for kind, values in files.items()} == dict.fromkeys(params, 1)
+
+
+def test_a_changed_parameter_is_noticed_without_snakemakes_memory(run):
+    shutil.rmtree(run / ".snakemake")
+    assert stale(run) == ({}, set())
+    edit(run, "config/corruptions.yaml", "sigma: 4.0", "sigma: 5.0")
+    assert stale(run)[0] == A_RECIPE_OF_TABLE_2
+    # Nothing ran with it: changed back, it costs nothing.
+    edit(run, "config/corruptions.yaml", "sigma: 5.0", "sigma: 4.0")
+    assert stale(run) == ({}, set())
+
+
+def test_a_value_that_comes_back_is_noticed_without_snakemakes_memory(run):
+    target = "results/test/sources/richhf/test.tfrecord"
+    source = 'test.tfrecord", sha256: null, bytes: '
+    size = (ROOT / "resources/mini/richhf/test.tfrecord").stat().st_size
+    edit(run, "config/mini.yaml", f"{source}null", f"{source}{size}")
+    done = succeed(target, folder=run)
+    assert jobs(done) == {"fetch_richhf": 1}
+    shutil.rmtree(run / ".snakemake")
+    assert stale(run, target) == ({}, set())
+    edit(run, "config/mini.yaml", f"{source}{size}", f"{source}null")
+    assert stale(run, target)[0] == {"fetch_richhf": 1}
+
+
+def test_a_value_that_comes_back_costs_only_what_ran_in_between(run):
+    one = "results/test/detectors/hps/blur-30/swin-t/seed-0/metrics.json"
+    edit(run, "config/config.yaml", "threshold: 0.5", "threshold: 0.6")
+    counts, _ = stale(run)
+    assert counts == SCORES | ALL_TABLES | {"evaluate": 30}
+    former = set((run / "results/test/settings/evaluate/swin-t").iterdir())
+    succeed(one, "--touch", folder=run)
+    assert len(former) == 2
+    for file in former:
+        file.unlink()  # as a job does when it starts; see blemish.job
+    edit(run, "config/config.yaml", "threshold: 0.6", "threshold: 0.5")
+    counts, said = stale(run)
+    assert counts == SCORES | {"evaluate": 1, "table": 1}
+    assert "Evaluate the swin-t detector trained on hps, blur-30, seed 0" in said
