@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -40,18 +39,6 @@ ALLOWED = [
     (np._core.multiarray._reconstruct, "numpy.core.multiarray._reconstruct"),
 ]
 
-# mmpretrain's names of ConvNeXt's tensors and transformers' names of the same, in the order they are tried.
-CONVNEXT_NAMES = (
-    (r"downsample_layers\.0\.0\.", r"network.embeddings.patch_embeddings."),
-    (r"downsample_layers\.0\.1\.", r"network.embeddings.layernorm."),
-    (r"downsample_layers\.(\d)\.", r"network.encoder.stages.\1.downsampling_layer."),
-    (r"stages\.(\d)\.(\d+)\.depthwise_conv\.", r"network.encoder.stages.\1.layers.\2.dwconv."),
-    (r"stages\.(\d)\.(\d+)\.norm\.", r"network.encoder.stages.\1.layers.\2.layernorm."),
-    (r"stages\.(\d)\.(\d+)\.pointwise_conv(\d)\.", r"network.encoder.stages.\1.layers.\2.pwconv\3."),
-    (r"stages\.(\d)\.(\d+)\.gamma$", r"network.encoder.stages.\1.layers.\2.layer_scale_parameter"),
-    *((rf"norm{index}\.", rf"network.hidden_states_norms.stage{index + 1}.") for index in range(4)),
-)
-
 
 def read(path: Path | str) -> dict[str, Tensor]:
     """Reads a state dict: safetensors, or a `.pth` as OpenMMLab writes. Never runs the file's code.
@@ -86,32 +73,17 @@ def _is_safetensors(path: Path) -> bool:
         return stream.read(9)[8:] == b"{"  # eight bytes of length, then JSON
 
 
-def convert(state: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
-    """Renames mmpretrain's ConvNeXt tensors where the model has transformers'; others keep their names."""
-    if not hasattr(model.backbone, "network"):
-        return dict(state)
-    return {_rename(name): tensor for name, tensor in state.items()}
-
-
-def _rename(name: str) -> str:
-    for theirs, ours in CONVNEXT_NAMES:
-        renamed, count = re.subn(rf"^backbone\.{theirs}", f"backbone.{ours}", name)
-        if count:
-            return renamed
-    return name
-
-
 def initialise(model: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Loads every tensor but the classifiers (`conv_seg`), whose number of classes differs.
 
     Args:
         model: a detector of `models.build`; changed in place.
-        state: a state dict of `read`, in OpenMMLab's or our names.
+        state: a state dict of `read`.
 
     Raises:
         UserError: another tensor is missing, too many, or of another shape; names and shapes are told.
     """
-    theirs = {name: tensor for name, tensor in convert(state, model).items() if "conv_seg" not in name}
+    theirs = {name: tensor for name, tensor in state.items() if "conv_seg" not in name}
     ours = {name: tensor for name, tensor in model.state_dict().items() if "conv_seg" not in name}
     _compare(ours, theirs)
     model.load_state_dict(theirs, strict=False)

@@ -40,8 +40,8 @@ def _module(name: str, stand_in: ModuleType | None) -> Iterator[None]:
         del sys.modules[name]
 
 
-# mmengine would import all of transformers (1 s) to register one optimizer, and does without it as well.
-with _module("transformers", None):
+# mmengine would import these (2 s) to register two optimizers, and does without them as well.
+with _module("transformers", None), _module("torch.distributed.optim", None):
     import mmengine.optim  # noqa: F401
 
 if find_spec("mmcv._ext") is None:

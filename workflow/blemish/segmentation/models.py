@@ -18,6 +18,7 @@ from mmengine.registry import DefaultScope
 from mmseg.registry import MODELS
 
 from blemish.job import UserError
+from blemish.segmentation import backbones  # noqa: F401  registers ConvNeXt
 
 CONFIGS = Path(mmseg.__path__[0]) / ".mim" / "configs"
 CONVNEXT_TINY = {"depths": [3, 3, 9, 3], "channels": [96, 192, 384, 768]}  # mmpretrain's "tiny"
@@ -53,8 +54,6 @@ def configure(backbone: dict, classes: int, *, synchronised: bool = False) -> di
     }
     del model.backbone["init_cfg"]  # weights come from `init`, never from a download of the library's own
     if model.backbone.type == "mmpretrain.ConvNeXt":
-        from blemish.segmentation import backbones  # noqa: F401  registers ConvNeXt; imports transformers (3 s)
-
         model.backbone.update(type="ConvNeXt", arch=CONVNEXT_TINY)
     merged = Config({"model": model})
     merged.merge_from_dict({"model": ours})

@@ -30,7 +30,7 @@ from blemish.job import UserError, atomic
 from blemish.segmentation import checkpoints, curves, models  # noqa: F401  curves registers itself
 from blemish.segmentation.dataset import BatchSampler, SegmentationDataset
 
-VERSIONS = ("torch", "mmsegmentation", "mmengine", "mmcv-lite", "transformers", "numpy")
+VERSIONS = ("torch", "mmsegmentation", "mmengine", "mmcv-lite", "numpy")
 
 
 def train(
@@ -247,7 +247,7 @@ def optimisation(
     if amp:  # bfloat16 reaches as far as float32: its losses need no scaling
         scale = "dynamic" if amp == "float16" else 1.0
         wrapper = {"type": "AmpOptimWrapper", "dtype": amp, "loss_scale": scale}
-    undecayed = ("absolute_pos_embed", "relative_position_bias_table", "norm")  # as in mmseg's Swin config
+    undecayed = ("absolute_pos_embed", "relative_position_bias_table")  # and norms: as in mmseg's Swin config
     with models.silence():  # it reports on every tensor
         return build_optim_wrapper(
             model,
@@ -260,7 +260,10 @@ def optimisation(
                     "weight_decay": weight_decay,
                     "fused": True,
                 },
-                "paramwise_cfg": {"custom_keys": {name: {"decay_mult": 0.0} for name in undecayed}},
+                "paramwise_cfg": {
+                    "norm_decay_mult": 0.0,
+                    "custom_keys": {name: {"decay_mult": 0.0} for name in undecayed},
+                },
             },
         )
 
