@@ -194,17 +194,20 @@ def corrupt_shard(
         pixels = torch.from_numpy(np.stack([r.mask for r in records]))
         mask = latent_mask(pixels, z0.shape[-2:], mask_rule).to(diffusion.device)
         z, hit = z0.clone(), mask.flatten(1).any(1)
+        clean = diffusion.decode(z0)
+        corrupted = clean.copy()
         if hit.any():
             chosen = [r for r, selected in zip(records, hit.tolist(), strict=True) if selected]
             generators = [random_generator(seed, recipe["name"], r.id) for r in chosen]
             z_sel = select(z0[hit], z_t[hit], phi, p, generators)
             z_corr = blend(mask[hit], z_t[hit], z_sel)
             z[hit] = resample(z_corr, n, diffusion.embed([r.prompt for r in chosen]), denoiser, schedule)
+            corrupted[hit.cpu().numpy()] = diffusion.decode(z[hit])
         measures = {
             "latent_distance": strength.latent_distance(z, z0, mask).cpu(),
             "evaluations": n * hit.cpu(),
         }
-        return diffusion.decode(z), diffusion.decode(z0), pd.DataFrame(measures)
+        return corrupted, clean, pd.DataFrame(measures)
 
     def save(records: list[Record], first: int, corrupted: np.ndarray, clean: np.ndarray, measures) -> None:
         compared = [strength.compare(a, b, r.mask) for a, b, r in zip(clean, corrupted, records, strict=True)]

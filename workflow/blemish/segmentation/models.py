@@ -78,7 +78,7 @@ def build(backbone: dict, classes: int = 2, *, synchronised: bool = False) -> Ba
         model = MODELS.build(configure(backbone, classes, synchronised=synchronised))
     with silence():  # it reports on every tensor
         model.init_weights()
-    return model
+    return model.to(memory_format=torch.channels_last)  # a GPU's convolutions are fastest so
 
 
 @contextmanager
