@@ -53,6 +53,13 @@ rule sources:
         "Everything that comes from outside is here: the rest runs without a network."
 
 
+rule probabilities:
+    input:
+        per_seed("probabilities.parquet", DETECTORS),
+    message:
+        "The probability maps of all detectors on the test set are here."
+
+
 onsuccess:
     summary = os.path.join(config["pathvars"]["results"], "tables/summary.txt")
     if os.path.exists(summary):

@@ -14,6 +14,7 @@ rule train_detector:
         weights="<results>/detectors/{train_set}/{supervision}/{backbone}/seed-{seed}/weights.safetensors",
         card="<results>/detectors/{train_set}/{supervision}/{backbone}/seed-{seed}/card.json",
         loss="<results>/detectors/{train_set}/{supervision}/{backbone}/seed-{seed}/loss.csv",
+        tensorboard=directory("<results>/detectors/{train_set}/{supervision}/{backbone}/seed-{seed}/tensorboard"),
     log:
         "<results>/logs/train_detector/{train_set}/{supervision}/{backbone}/seed-{seed}.log",
     benchmark:

@@ -1,6 +1,6 @@
 # Evaluation (§4.4): each detector on the human-labelled RichHF-18k test set.
 # In:  <results>/detectors/.../weights.safetensors, <results>/sets/richhf-test.parquet
-# Out: <results>/detectors/.../metrics.json and per_image.parquet
+# Out: <results>/detectors/.../metrics.json and per_image.parquet; on request probabilities.parquet
 
 
 rule evaluate:
@@ -29,3 +29,29 @@ rule evaluate:
         "Evaluate the {wildcards.backbone} detector trained on {wildcards.train_set}, {wildcards.supervision}, seed {wildcards.seed}"
     script:
         "../scripts/evaluate.py"
+
+
+rule predict:
+    input:
+        weights="<results>/detectors/{train_set}/{supervision}/{backbone}/seed-{seed}/weights.safetensors",
+        test="<results>/sets/richhf-test.parquet",
+        settings=settings("predict", "backbone"),
+    output:
+        "<results>/detectors/{train_set}/{supervision}/{backbone}/seed-{seed}/probabilities.parquet",
+    log:
+        "<results>/logs/predict/{train_set}/{supervision}/{backbone}/seed-{seed}.log",
+    conda:
+        "../environment.yml"
+    threads: 1
+    resources:
+        gpu=ONE_GPU,
+    params:
+        backbone=lookup("backbones/{backbone}", within=config),
+        batch_size=config["evaluation"]["batch_size"],
+        device=config["device"],
+        amp=config["detectors"]["amp"],
+        code=fingerprint("scripts/predict.py"),
+    message:
+        "Keep what the {wildcards.backbone} detector trained on {wildcards.train_set}, {wildcards.supervision}, seed {wildcards.seed}, sees in the test images"
+    script:
+        "../scripts/predict.py"

@@ -19,6 +19,13 @@ def test_atomic_leaves_nothing_half_written(tmp_path):
     assert [p.name for p in out.parent.iterdir()] == ["file.txt"]
 
 
+def test_what_is_made_may_be_read_like_any_other_file(tmp_path):
+    with job.atomic(tmp_path / "made") as temporary:
+        temporary.touch(mode=0o600)
+    (tmp_path / "other").touch()
+    assert (tmp_path / "made").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
 def run_job(tmp_path, body):
     program = textwrap.dedent(
         """

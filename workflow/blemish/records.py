@@ -35,11 +35,18 @@ _FIELDS = {
     "recipe": (pa.string(), {"dtype": "string", "_type": "Value"}),
     "seed": (pa.int64(), {"dtype": "int64", "_type": "Value"}),
 }
-_FEATURES = {name: feature for name, (_, feature) in _FIELDS.items()}
-SCHEMA = pa.schema(
-    [(name, kind) for name, (kind, _) in _FIELDS.items()],
-    metadata={"huggingface": json.dumps({"info": {"features": _FEATURES}})},
-)
+
+
+def schema(*names: str) -> pa.Schema:
+    """The Parquet schema of some fields, with Hugging Face's description of them."""
+    features = {name: _FIELDS[name][1] for name in names}
+    return pa.schema(
+        [(name, _FIELDS[name][0]) for name in names],
+        metadata={"huggingface": json.dumps({"info": {"features": features}})},
+    )
+
+
+SCHEMA = schema(*_FIELDS)
 
 
 @dataclass(frozen=True)

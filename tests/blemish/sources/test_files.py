@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from blemish.sources.files import atomic_folder
+from blemish.job import atomic_folder
 from blemish.sources.framing import crop, scale, stretch_mask
 
 

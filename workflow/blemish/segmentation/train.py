@@ -26,7 +26,7 @@ from mmengine.runner import IterBasedTrainLoop, Runner, find_latest_checkpoint
 from safetensors.torch import save_file
 from torch.utils.data import DataLoader
 
-from blemish.job import UserError, atomic
+from blemish.job import UserError, atomic, atomic_folder
 from blemish.segmentation import checkpoints, curves, models  # noqa: F401  curves registers itself
 from blemish.segmentation.dataset import BatchSampler, SegmentationDataset
 
@@ -62,8 +62,8 @@ def train(
         dataset: images and labels below `classes`.
         backbone: the network, see `models.configure`.
         out: folder for weights.safetensors (state dict), card.json (its origin), loss.csv (loss and rate at
-            each iteration).
-        state: private folder for checkpoints, logs and TensorBoard's curves; removed at success.
+            each iteration) and tensorboard (the same curves as event files).
+        state: private folder for checkpoints and logs; removed at success.
         iterations: optimisation steps.
         batch_size: images a step, over all processes.
         lr: peak learning rate.
@@ -160,8 +160,11 @@ def train(
             "processes": processes,
             "versions": {name: version(name) for name in VERSIONS},
         }
-        _write(out, revert_sync_batchnorm(getattr(trained, "module", trained)), card, curve)
         runner.visualizer.close()
+        with atomic_folder(out / "tensorboard") as temporary:
+            for start, events in enumerate(sorted(state.rglob("events.out.tfevents.*"))):
+                shutil.copy(events, temporary / f"events.out.tfevents.{start}")
+        _write(out, revert_sync_batchnorm(getattr(trained, "module", trained)), card, curve)
         shutil.rmtree(state)
 
 

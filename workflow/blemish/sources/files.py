@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 from blemish.job import UserError, atomic
@@ -61,19 +60,3 @@ def verify(path: Path, sha256: str | None, size: int | None) -> None:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         if not digest.startswith(sha256.lower()):
             raise ValueError(f"its SHA-256 is {digest} and should be {sha256}")
-
-
-@contextmanager
-def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
-    """Yields a private empty folder beside `path`; puts it in the place of `path` if the block succeeds."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.mkdir(parents=True)
-    try:
-        yield temporary
-        if path.exists():
-            shutil.rmtree(path)
-        os.replace(temporary, path)
-    except BaseException:
-        shutil.rmtree(temporary)
-        raise

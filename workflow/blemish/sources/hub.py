@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from blemish.job import UserError
-from blemish.sources.files import atomic_folder, local_path
+from blemish.job import UserError, atomic_folder
+from blemish.sources.files import local_path
 from blemish.sources.patient import Patient, may_pass
 
 # The components that `diffusion.Diffusion` loads, in full precision: not their other copies in the repository.
