@@ -12,7 +12,6 @@ from pathlib import Path
 
 from blemish import devices
 
-
 _UMASK = os.umask(0)  # there is no other way to read it
 os.umask(_UMASK)
 

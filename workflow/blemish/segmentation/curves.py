@@ -16,7 +16,7 @@ class TensorboardX(TensorboardVisBackend):
     """mmengine's TensorBoard backend, which asks for the whole of TensorBoard, by tensorboardX."""
 
     def _init_env(self) -> None:
-        self._tensorboard = SummaryWriter(self._save_dir)
+        self._tensorboard = SummaryWriter(self._save_dir, flush_secs=10)
 
 
 @VISUALIZERS.register_module()
