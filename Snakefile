@@ -23,6 +23,7 @@ include: "rules/inversion.smk"
 include: "rules/corruption.smk"
 include: "rules/evaluation.smk"
 include: "rules/report.smk"
+include: "rules/figures.smk"
 
 
 rule all:
@@ -34,9 +35,11 @@ rule all:
         rules.claims.output,
         rules.strength_table.output,
         rules.cost.output,
+        rules.describe_run.output,
         expand(rules.contact_sheet.output, recipe=config["recipes"]),
         rules.figure_pools.output,
         rules.figure_methods.output,
+        rules.figure_initial.output,
         rules.figure_targets.output,
         rules.figure_failures.output,
         rules.figure_steps.output,

@@ -21,11 +21,12 @@ BACKBONES = ("convnext-t", "swin-t")
 RECIPES = ("proposed-30", "proposed-35", "proposed-40", "proposed-45", "gaussian-30", "gaussian-50", "rotation-30")
 RECIPES += ("blur-30",)  # with a detector; downscale-30 has none
 
+RECORD = {"describe_run": 1, "all": 1}  # what follows from any change of the config
 # What follows from other scores, from other detectors, from other corrupted images.
 SCORES = {"claims": 1, "figure_precision_recall": 1, "show_tables": 1, "all": 1}
 DETECTORS = SCORES | {"figure_loss": 1}
 IMAGES = {"strength_table": 1, "contact_sheet": 9, "figure_pools": 1, "figure_methods": 1, "figure_targets": 1}
-IMAGES |= {"figure_failures": 1, "cost": 1}
+IMAGES |= {"figure_failures": 1, "figure_initial": 1, "cost": 1}
 ALL_TABLES = {"table": 4, "figure_steps": 1}
 A_RECIPE_OF_TABLE_2 = DETECTORS | {"corrupt": 4, "train_detector": 2, "evaluate": 2, "table": 1}
 A_RECIPE_OF_TABLE_2 |= {"cost": 1, "strength_table": 1, "contact_sheet": 1, "figure_methods": 1}
@@ -139,7 +140,7 @@ def test_nothing_is_stale_in_a_fresh_checkout(run):
 def test_a_recipes_parameter_reaches_that_recipe_alone(run):
     edit(run, "config/corruptions.yaml", "sigma: 4.0", "sigma: 5.0")
     counts, said = stale(run)
-    assert counts == A_RECIPE_OF_TABLE_2
+    assert counts == A_RECIPE_OF_TABLE_2 | RECORD
     assert sentences(said, "Corrupt") == corrupting("hps", ["blur-30"])
     assert sentences(said, "Train") == training("hps", ["blur-30"])
     assert sentences(said, "Write") == {"Write table2, ours beside the paper's"}
@@ -167,8 +168,8 @@ def test_a_shared_modules_code_reaches_all_that_import_it(run):
 def test_a_deeper_recipe_extends_the_trajectory(run):
     add(run, "config/corruptions.yaml", "  proposed-25: {method: proposed, step: 25}\n")
     counts, said = stale(run)
-    summaries = ("contact_sheet", "strength_table", "figure_steps", "cost", "all")
-    assert counts == {"invert": 2, "corrupt": 2} | dict.fromkeys(summaries, 1)
+    summaries = ("contact_sheet", "strength_table", "figure_steps", "cost")
+    assert counts == {"invert": 2, "corrupt": 2} | dict.fromkeys(summaries, 1) | RECORD
     assert sentences(said, "Invert") == inverting("hps", [25])
     assert sentences(said, "Corrupt") == corrupting("hps", ["proposed-25"], ["convnext-t"])
 
@@ -179,7 +180,7 @@ def test_a_deeper_recipe_extends_the_trajectory(run):
 def test_a_tables_label_reaches_what_prints_it(run):
     edit(run, "config/tables.yaml", "[RichHF-100, Human labels]", "[RichHF-100, People]")
     counts, said = stale(run)
-    assert counts == {"table": 1, "show_tables": 1, "claims": 1, "all": 1}
+    assert counts == {"table": 1, "show_tables": 1, "claims": 1} | RECORD
     assert sentences(said, "Write") == {"Write table1, ours beside the paper's"}
 
 
@@ -187,7 +188,7 @@ def test_a_new_row_adds_its_detectors(run):
     row = "      - {label: Rotation, supervision: rotation-30}\n"
     edit(run, "config/tables.yaml", row, row + row.replace("Rotation", "Downscale").replace("rotation", "downscale"))
     counts, said = stale(run)
-    assert counts == DETECTORS | {"corrupt": 2, "cost": 1, "train_detector": 2, "evaluate": 2, "table": 1}
+    assert counts == DETECTORS | RECORD | {"corrupt": 2, "cost": 1, "train_detector": 2, "evaluate": 2, "table": 1}
     # The regions of the other backbone were corrupted for the contact sheet.
     assert sentences(said, "Corrupt") == corrupting("hps", ["downscale-30"], ["swin-t"])
     assert sentences(said, "Train") == training("hps", ["downscale-30"])
@@ -201,7 +202,7 @@ def test_a_new_backbone_adds_its_own_and_inverts_nothing(run):
     table4 = column + "    rows:\n      - {label: Image latent"
     edit(run, "config/tables.yaml", table4, column.replace("convnext-t", "swin-u") + table4)
     counts, said = stale(run)
-    assert counts == DETECTORS | {
+    assert counts == DETECTORS | RECORD | {
         "fetch_segmentation": 1,
         "train_detector": 3,
         "select_regions": 2,
@@ -221,13 +222,13 @@ def test_a_new_backbone_adds_its_own_and_inverts_nothing(run):
 def test_the_schedule_reaches_the_detectors_but_not_the_selectors(run):
     edit(run, "config/test.yaml", "\n  iterations: 6", "\n  iterations: 7")
     counts, said = stale(run)
-    assert counts == DETECTORS | ALL_TABLES | {"train_detector": 28, "evaluate": 28}
+    assert counts == DETECTORS | RECORD | ALL_TABLES | {"train_detector": 28, "evaluate": 28}
     assert not training("richhf-100", ["human"]) & said
 
 
 def test_the_selectors_schedule_reaches_all_but_the_inversion(run):
     edit(run, "config/test.yaml", "selector_iterations: 20", "selector_iterations: 21")
-    assert stale(run)[0] == DETECTORS | IMAGES | ALL_TABLES | {
+    assert stale(run)[0] == DETECTORS | RECORD | IMAGES | ALL_TABLES | {
         "select_regions": 8,
         "figure_regions": 1,
         "corrupt": 50,
@@ -242,7 +243,7 @@ HPS = DETECTORS | IMAGES | ALL_TABLES | {"draw_hps": 1, "figure_regions": 1, "tr
 def test_a_sources_revision_reaches_what_is_made_from_it(run):
     edit(run, "config/mini.yaml", 'hps", revision: null', 'hps", revision: v2')
     counts, said = stale(run)
-    assert counts == HPS | {"invert": 10, "select_regions": 4, "corrupt": 34}
+    assert counts == HPS | RECORD | {"invert": 10, "select_regions": 4, "corrupt": 34}
     assert sentences(said, "Invert") == inverting("hps", [0, 5, 10, 15, 20])
     assert sentences(said, "Train") == training("hps", [*RECIPES, "pseudo"])
 
@@ -250,7 +251,7 @@ def test_a_sources_revision_reaches_what_is_made_from_it(run):
 def test_fewer_parts_draw_the_pool_anew(run):
     """Its files are there already, but hold a half of it each."""
     edit(run, "config/test.yaml", "hps: {count: 10, shards: 2}", "hps: {count: 10, shards: 1}")
-    assert stale(run)[0] == HPS | {"invert": 5, "select_regions": 2, "corrupt": 17}
+    assert stale(run)[0] == HPS | RECORD | {"invert": 5, "select_regions": 2, "corrupt": 17}
 
 
 # Settings, noted beside the results
@@ -274,7 +275,7 @@ def test_a_changed_parameter_is_noticed_without_snakemakes_memory(run):
     shutil.rmtree(run / ".snakemake")
     assert stale(run) == ({}, set())
     edit(run, "config/corruptions.yaml", "sigma: 4.0", "sigma: 5.0")
-    assert stale(run)[0] == A_RECIPE_OF_TABLE_2
+    assert stale(run)[0] == A_RECIPE_OF_TABLE_2 | RECORD
     # Nothing ran with it: changed back, it costs nothing.
     edit(run, "config/corruptions.yaml", "sigma: 5.0", "sigma: 4.0")
     assert stale(run) == ({}, set())
@@ -297,7 +298,7 @@ def test_a_value_that_comes_back_costs_only_what_ran_in_between(run):
     one = "results/test/detectors/hps/blur-30/swin-t/seed-0/metrics.json"
     edit(run, "config/config.yaml", "threshold: 0.5", "threshold: 0.6")
     counts, _ = stale(run)
-    assert counts == SCORES | ALL_TABLES | {"evaluate": 30}
+    assert counts == SCORES | RECORD | ALL_TABLES | {"evaluate": 30}
     former = set((run / "results/test/settings/evaluate/swin-t").iterdir())
     succeed(one, "--touch", folder=run)
     assert len(former) == 2

@@ -1,0 +1,24 @@
+"""Writes what a run was made with: its whole configuration and the versions of its libraries."""
+
+LIBRARIES = ("torch", "diffusers", "transformers", "mmsegmentation", "mmengine", "mmcv-lite", "numpy", "pillow")
+LIBRARIES += ("pandas", "pyarrow", "matplotlib", "snakemake")
+
+
+def describe_run(config, out):
+    import platform
+    from importlib.metadata import version
+
+    import yaml
+
+    from blemish.job import atomic
+
+    versions = {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
+    with atomic(out) as temporary:
+        temporary.write_text(yaml.safe_dump({"versions": versions, "config": config}, allow_unicode=True))
+
+
+if __name__ == "__main__":
+    from blemish import job
+
+    with job.run(snakemake):
+        describe_run(config=snakemake.params.config, out=snakemake.output[0])
