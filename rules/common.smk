@@ -16,6 +16,7 @@ from blemish.provenance import canonical, fingerprint, note
 validate(config, os.path.join(workflow.basedir, "workflow/schemas/config.schema.yaml"))
 config = canonical(config)
 
+OWN_POOLS = [pool for pool, source in config["pools"].items() if "images" in source]
 TRAIN_SETS = ["richhf-100", *config["pools"]]
 GPU = config["gpus"] if config["device"] == "cuda" else 0
 ONE_GPU = min(GPU, 1)

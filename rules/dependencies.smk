@@ -23,6 +23,16 @@ def shards(pool):
     return [str(i) for i in range(config["pools"][pool]["shards"])]
 
 
+def own_images(wildcards):
+    """A digest of a folder's names, sizes and times: Snakemake follows only files that it is told by name."""
+    from blemish.sources import folder  # images and arrays, for runs with such a pool alone
+
+    try:
+        return folder.listing(config["pools"][wildcards["pool"]]["images"])
+    except UserError as error:
+        raise WorkflowError(f"pools.{wildcards['pool']}.images: {error}") from None
+
+
 def per_shard(pattern, **wildcards):
     """`pattern` once for each part of the pool."""
     return expand(pattern, shard=shards(wildcards["pool"]), **wildcards)
