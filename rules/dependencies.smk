@@ -24,13 +24,8 @@ def shards(pool):
 
 
 def own_images(wildcards):
-    """A digest of a folder's names, sizes and times: Snakemake follows only files that it is told by name."""
-    from blemish.sources import folder  # images and arrays, for runs with such a pool alone
-
-    try:
-        return folder.listing(config["pools"][wildcards["pool"]]["images"])
-    except UserError as error:
-        raise WorkflowError(f"pools.{wildcards['pool']}.images: {error}") from None
+    """What tells that an image was added or changed: Snakemake follows only files that it is told by name."""
+    return LISTINGS[wildcards["pool"]]
 
 
 def per_shard(pattern, **wildcards):

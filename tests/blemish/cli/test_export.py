@@ -24,6 +24,7 @@ def records(tmp_path):
     folder = tmp_path / "set"
     write_records(folder / "0.parquet", made[:4])
     write_records(folder / "1.parquet", made[4:])
+    (folder / "other.parquet").write_text("no records")
     return folder, made
 
 
@@ -31,7 +32,7 @@ def test_hugging_face_loads_what_was_exported(blemish, records, tmp_path):
     import datasets
 
     folder, made = records
-    code, out, err = blemish("export", folder, "--format", "hf", "--out", tmp_path / "out")
+    code, _, err = blemish("export", folder, "--format", "hf", "--out", tmp_path / "out")
     assert code == 0, err
     loaded = datasets.load_dataset(str(tmp_path / "out"), split="train", cache_dir=str(tmp_path / "cache"))
     assert len(loaded) == len(made)

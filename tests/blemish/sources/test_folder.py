@@ -8,7 +8,7 @@ from PIL import Image
 
 from blemish.job import UserError
 from blemish.records import read_records
-from blemish.sources.folder import find, frame_part, listing, match_masks, read, safe_names
+from blemish.sources.folder import find, frame_part, listings, match_masks, read, safe_names
 from blemish.sources.framing import crop, scale
 
 RNG = np.random.default_rng(0)
@@ -121,7 +121,7 @@ def test_a_mask_follows_its_image(tmp_path, stored):
 
 def test_a_mask_of_another_size_is_refused(tmp_path):
     picture(tmp_path / "x.png", (40, 30)), picture(tmp_path / "mask.png", (30, 40))
-    with pytest.raises(UserError, match="is 30x40 and its image .* is 40x30"):
+    with pytest.raises(UserError, match=r"is 30x40 and its image .* is 40x30"):
         load(tmp_path / "x.png", 16, tmp_path / "mask.png")
 
 
@@ -148,17 +148,20 @@ def test_the_parts_of_a_folder_are_the_folder(tmp_path):
         frame_part(tmp_path / "in", part, 2, 16, tmp_path / f"{part}.parquet", tmp_path / f"{part}.csv")
     shards = [tmp_path / "0.parquet", tmp_path / "1.parquet"]
     assert sorted(record.id for record in read_records(shards)) == list("01234")
-    rows = [row for part in range(2) for row in csv.DictReader(open(tmp_path / f"{part}.csv"))]
+    rows = [row for part in "01" for row in csv.DictReader((tmp_path / f"{part}.csv").read_text().splitlines())]
     assert sorted(row["file"] for row in rows if not row["refused"]) == [f"{i}.png" for i in range(5)]
-    assert [row["refused"] for row in rows if row["file"] == "broken.png"][0].endswith("leave it out.")
+    assert next(row["refused"] for row in rows if row["file"] == "broken.png").endswith("leave it out.")
     assert {(row["width"], row["height"]) for row in rows if not row["refused"]} == {("40", "30")}
 
 
 def test_the_listing_tells_changes(tmp_path):
     picture(tmp_path / "x.png")
-    before = listing(tmp_path)
-    assert listing(tmp_path) == before
+    pools = {"mine": {"images": str(tmp_path)}}
+    before = listings(pools)
+    assert listings(pools) == before
     (tmp_path / "note.md").write_text("no image")
-    assert listing(tmp_path) == before
+    assert listings(pools) == before
     picture(tmp_path / "y.png")
-    assert listing(tmp_path) != before
+    assert listings(pools) != before
+    with pytest.raises(UserError, match=r"pools\.mine\.images: there is no"):
+        listings({"mine": {"images": "nowhere"}})

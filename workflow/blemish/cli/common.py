@@ -122,9 +122,7 @@ def backbone_of(weights: Path) -> dict:
     except FileNotFoundError as error:
         raise UserError(f"{card} is missing: it says which network {weights.name} belongs to; keep both.") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{card} is no card of a detector: take the one that training left beside the weights."
-        ) from error
+        raise UserError(f"{card} is no card of a detector: take the one that training left.") from error
 
 
 def judge(config: Mapping, weights: Path, records: Iterator[Record]) -> Iterator[tuple[str, np.ndarray]]:

@@ -29,13 +29,11 @@ def export(
     sets: Annotated[
         list[Path],
         typer.Argument(
-            help="Parquet files of records, or the folder of one set, e.g. results/mini/corrupted/hps/proposed-40/swin-t.",
+            help="Parquet files of records, or a set's folder: results/mini/corrupted/hps/proposed-40/swin-t.",
             show_default=False,
         ),
     ],
-    format: Annotated[
-        Format, typer.Option(help="hf: Parquet and a dataset card; mmseg: PNG folders; coco: JSON, RLE.")
-    ],
+    format: Annotated[Format, typer.Option(help="hf: Parquet and dataset card; mmseg: PNG folders; coco: JSON, RLE.")],
     out: common.Out,
 ) -> None:
     """Writes a finished set of images and masks as others read it.
@@ -59,18 +57,12 @@ def _shards(sets: Sequence[Path]) -> list[Path]:
     Raises:
         UserError: a folder holds no records, or several sets.
     """
-    import pyarrow.parquet as pq
-
-    from blemish.records import SCHEMA
-
     shards = []
     for path in sets:
         if not path.is_dir():
             shards.append(path)
             continue
-        inside = [
-            file for file in sorted(path.rglob("*.parquet")) if set(SCHEMA.names) <= set(pq.read_schema(file).names)
-        ]
+        inside = [file for file in sorted(path.rglob("*.parquet")) if _holds_records(file)]
         folders = list(dict.fromkeys(file.parent for file in inside))
         if not inside:
             raise UserError(f"{path} holds no records: name Parquet files, or a folder of corrupted images.")
@@ -79,6 +71,18 @@ def _shards(sets: Sequence[Path]) -> list[Path]:
             raise UserError(f"{path} holds {len(folders)} sets: name one of them, such as {one}.")
         shards += inside
     return shards
+
+
+def _holds_records(file: Path) -> bool:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from blemish.records import SCHEMA
+
+    try:
+        return set(SCHEMA.names) <= set(pq.read_schema(file).names)
+    except pa.ArrowInvalid:
+        return False
 
 
 def _names(shards: Sequence[Path]) -> dict[str, str]:
@@ -218,8 +222,8 @@ def dataset_card(records: Iterator[Record]) -> str:
 # Synthetic artifacts with pixel-level labels
 
 {images} images whose selected regions were corrupted in a diffusion model's latent space and resampled, after
-[Synthesizing Artifact Dataset for Pixel-level Detection](https://arxiv.org/abs/2509.19589), made with Blemish. The region
-is the label: {100 * marked / pixels:.2f} % of all pixels are artifacts.
+[Synthesizing Artifact Dataset for Pixel-level Detection](https://arxiv.org/abs/2509.19589), made with Blemish. The
+region is the label: {100 * marked / pixels:.2f} % of all pixels are artifacts.
 
 {markdown(["images", "number"], counted)}
 | column | holds |
@@ -231,8 +235,8 @@ is the label: {100 * marked / pixels:.2f} % of all pixels are artifacts.
 | `source` | where the clean image came from |
 | `recipe`, `seed` | the corruption, and what all its random numbers follow from |
 
-The labels were not drawn by people: a region in which nothing visible happened is labelled all the same. The images keep
-the licence of those that they were made from.
+The labels were not drawn by people: a region in which nothing visible happened is labelled all the same. The
+images keep the licence of those that they were made from.
 """
 
 

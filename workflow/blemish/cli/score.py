@@ -61,9 +61,8 @@ def score(
         summary = summarise(rows)
         rows.to_parquet(target / "per_image.parquet")
         (target / "metrics.json").write_text(json.dumps(summary, indent=2) + "\n")
-    typer.echo(
-        f"IoU of the artifact class: {summary['iou']:.2f} % [{summary['iou_low']:.2f}, {summary['iou_high']:.2f}]"
-    )
+    low, high = summary["iou_low"], summary["iou_high"]
+    typer.echo(f"IoU of the artifact class: {summary['iou']:.2f} %, 95 % interval {low:.2f} to {high:.2f}")
     for name in SHOWN:
         typer.echo(f"{name.replace('_', ' ')}: {summary[name]:.2f} %")
     typer.echo(f"{summary['images']} images, {summary['empty_truth']} without an artifact: {out}")

@@ -212,12 +212,25 @@ def frame_part(folder: str | PathLike, part: int, parts: int, size: int, out: st
         table.writerows(rows)
 
 
-def listing(folder: str | PathLike) -> str:
-    """A digest of the names, sizes and times of a folder's images: another one when any of them changes.
+def listings(pools: Mapping[str, Mapping]) -> dict[str, str]:
+    """Of each pool a digest of its images' names, sizes and times: another one when any of them changes.
+
+    Args:
+        pools: name -> `images`, a folder.
 
     Raises:
         UserError: there is no such folder, or it holds no image.
     """
+    found = {}
+    for pool, source in pools.items():
+        try:
+            found[pool] = _listing(source["images"])
+        except UserError as error:
+            raise UserError(f"pools.{pool}.images: {error}") from None
+    return found
+
+
+def _listing(folder: str) -> str:
     files = [(found.name, found.path.stat()) for found in find([folder])]
     lines = [f"{name} {status.st_size} {status.st_mtime_ns}" for name, status in files]
     return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()[:16]
