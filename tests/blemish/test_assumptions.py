@@ -10,9 +10,7 @@ SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text
 
 
 def test_the_page_is_current():
-    assert assumptions.TARGET.read_text() == assumptions.document(assumptions.collect()), (
-        "python -m blemish.assumptions"
-    )
+    assert assumptions.TARGET.read_text() == assumptions.document(assumptions.collect()), "make docs"
 
 
 def test_no_mark_is_missing():
@@ -41,7 +39,7 @@ def test_every_named_key_exists_and_every_reason_is_said(assumption):
 def test_what_a_mark_says_is_found_wherever_it_stands(tmp_path):
     (tmp_path / "config").mkdir()
     (tmp_path / "config/x.yaml").write_text(
-        "a: # what a is. ASSUME\n  # ASSUME: the value,\n  # on two lines\n  b: 1 # ASSUME: c.d; of d\n  # no such mark\n"
+        "a: # what a is. ASSUME\n  # ASSUME: the value,\n  # on two lines\n  b: 1 # ASSUME: c.d; of d\n  # no mark\n"
     )
     (tmp_path / "workflow/p").mkdir(parents=True)
     (tmp_path / "workflow/p/x.py").write_text('x = 1  # ASSUME: that\n# ASSUME: a.b, this\n# too\n"ASSUME marks"\n')

@@ -9,9 +9,8 @@ import yaml
 
 from blemish.reference import ROOT
 
-ROWS = [line.split("|")[1:3] for line in (ROOT / "docs/method.md").read_text().splitlines() if line.startswith("| ")][
-    1:
-]
+LINES = (ROOT / "docs/method.md").read_text().splitlines()
+ROWS = [line.split("|")[1:3] for line in LINES if line.startswith("| ")][1:]
 NAMES = [(name, before) for _, cell in ROWS for before, name in re.findall(r"(key |recipe )?`([^`]+)`", cell)]
 KEYS = yaml.safe_load((ROOT / "config/config.yaml").read_text())
 RECIPES = yaml.safe_load((ROOT / "config/corruptions.yaml").read_text())["recipes"]
