@@ -14,13 +14,14 @@ from blemish.records import Record, write_records
 
 @pytest.fixture
 def records(tmp_path):
-    """Two shards of seven records; ids that are no file names, one empty mask, one with several regions."""
+    """Two shards of eight records; ids that are no file names, masks with no, one and many regions."""
     rng = np.random.default_rng(0)
     made = []
-    for i, id_ in enumerate(["a", "A", "../up", "b/c", "b c", "empty", "full"]):
-        mask = np.zeros((20, 30), bool) if id_ == "empty" else rng.random((20, 30)) < 0.3
+    for i, id_ in enumerate(["a", "A", "../up", "b/c", "b c", "empty", "full", "diagonal"]):
+        known = {"empty": np.zeros((20, 30), bool), "full": np.ones((20, 30), bool), "diagonal": np.eye(20, 30) > 0}
+        mask = known.get(id_, rng.random((20, 30)) < 0.3)
         image = rng.integers(0, 256, (20, 30, 3), dtype=np.uint8)
-        made.append(Record(id_, image, mask | (id_ == "full"), f"prompt {i}", f"hps:{i}", "proposed-40", 5))
+        made.append(Record(id_, image, mask, f"prompt {i}", f"hps:{i}", "proposed-40", 5))
     folder = tmp_path / "set"
     write_records(folder / "0.parquet", made[:4])
     write_records(folder / "1.parquet", made[4:])
@@ -45,7 +46,7 @@ def test_hugging_face_loads_what_was_exported(blemish, records, tmp_path):
     _, front, text = (tmp_path / "out/README.md").read_text().split("---\n", 2)
     assert yaml.safe_load(front)["configs"][0]["data_files"] == [{"split": "train", "path": "data/train-*.parquet"}]
     share = 100 * np.mean([record.mask.mean() for record in made])
-    assert f"{share:.2f} % of all pixels" in text and "| with a region | 6 |" in text
+    assert f"{share:.2f} % of all pixels" in text and "| with a region | 7 |" in text
 
 
 def test_mmseg_loads_what_was_exported(blemish, records, tmp_path):
@@ -82,6 +83,7 @@ def test_coco_loads_what_was_exported(blemish, records, tmp_path):
         image = images[record.id]
         assert (np.array(Image.open(tmp_path / "out/images" / image["file_name"])) == record.image).all()
         objects = coco.loadAnns(coco.getAnnIds(imgIds=image["id"]))
+        assert len(objects) == 1 or record.id not in ("full", "diagonal")  # pixels that touch at corners are connected
         masks = [coco.annToMask(item).astype(bool) for item in objects]
         assert (sum(masks, np.zeros_like(record.mask, int)) == record.mask).all()  # nothing twice, nothing missing
         for item, mask in zip(objects, masks, strict=True):
