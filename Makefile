@@ -4,7 +4,7 @@ BIN = .venv/bin
 CORES ?= all
 MINI = --configfile config/mini.yaml
 
-.PHONY: demo test test-slurm lint format paper status report forecast graph gpus miniworld clean
+.PHONY: demo test test-slurm lint format paper status report forecast graph docs gpus miniworld clean
 
 demo: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) $(MINI)
@@ -41,6 +41,10 @@ forecast: .venv/installed
 
 graph: .venv/installed
 	$(BIN)/snakemake show_tables --rulegraph mermaid-js $(MINI) | grep -v -e style -e title -e "^---"
+
+docs: .venv/installed
+	PYTHONPATH=workflow $(BIN)/python -m blemish.reference
+	PYTHONPATH=workflow $(BIN)/python -m blemish.assumptions
 
 gpus: .venv/installed
 	PYTHONPATH=workflow $(BIN)/python -m blemish.devices

@@ -16,6 +16,7 @@ from blemish.provenance import canonical, fingerprint, note
 validate(config, os.path.join(workflow.basedir, "workflow/schemas/config.schema.yaml"))
 config = canonical(config)
 
+OWN_POOLS = {pool: source for pool, source in config["pools"].items() if "images" in source}
 TRAIN_SETS = ["richhf-100", *config["pools"]]
 GPU = config["gpus"] if config["device"] == "cuda" else 0
 ONE_GPU = min(GPU, 1)
@@ -24,6 +25,10 @@ SELECTOR_SEED = config["detectors"]["seeds"][0]
 try:
     corruptions.check(config["recipes"], config["inversion"]["steps"])
     tables.check(config["tables"], config["recipes"], config["backbones"], TRAIN_SETS)
+    if OWN_POOLS:
+        from blemish.sources import folder  # arrays and images, for runs with such a pool alone
+
+        LISTINGS = folder.listings(OWN_POOLS)
 except UserError as error:
     raise WorkflowError(str(error)) from None
 

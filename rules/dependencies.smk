@@ -23,6 +23,11 @@ def shards(pool):
     return [str(i) for i in range(config["pools"][pool]["shards"])]
 
 
+def own_images(wildcards):
+    """What tells that an image was added or changed: Snakemake follows only files that it is told by name."""
+    return LISTINGS[wildcards["pool"]]
+
+
 def per_shard(pattern, **wildcards):
     """`pattern` once for each part of the pool."""
     return expand(pattern, shard=shards(wildcards["pool"]), **wildcards)

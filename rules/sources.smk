@@ -1,4 +1,4 @@
-# Where everything comes from: RichHF-18k, its images, the diffusion model, the pre-trained segmentation models.
+# Where everything comes from: RichHF-18k, its images, one's own, the diffusion model, the pre-trained segmentation models.
 # In:  the network, or files named by `file:` in the config.
 # Out: <results>/sources/...
 
@@ -68,6 +68,30 @@ rule draw_hps:
         "../scripts/draw_hps.py"
 
 
+rule frame_images:
+    input:
+        settings=settings("frame_images", "pool"),
+    output:
+        pool="<results>/pools/{pool}/{shard}.parquet",
+        ledger="<results>/pools/{pool}/{shard}.csv",
+    log:
+        "<results>/logs/frame_images/{pool}/{shard}.log",
+    wildcard_constraints:
+        pool="|".join(OWN_POOLS) or "-",
+    conda:
+        "../environment.yml"
+    params:
+        folder=lookup("pools/{pool}/images", within=config),
+        parts=lookup("pools/{pool}/shards", within=config),
+        size=config["resolution"],
+        listing=own_images,
+        code=fingerprint("scripts/frame_images.py"),
+    message:
+        "Frame the images of {params.folder} as {wildcards.pool}, part {wildcards.shard}"
+    script:
+        "../scripts/frame_images.py"
+
+
 rule fetch_diffusion:
     input:
         settings=settings("fetch_diffusion"),
@@ -110,6 +134,7 @@ SOURCES = (
     expand(rules.fetch_richhf.output, split=["train", "test"])
     + expand(rules.fetch_richhf_images.output, split=["train", "test"])
     + rules.draw_hps.output
+    + [path for pool in OWN_POOLS for path in per_shard(rules.frame_images.output.pool, pool=pool)]
     + rules.fetch_diffusion.output
     + expand(rules.fetch_segmentation.output, backbone=config["backbones"])
 )

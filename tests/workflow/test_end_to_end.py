@@ -4,10 +4,12 @@ import json
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 from blemish.records import read_records
 
 from .conftest import jobs, link_checkout, said, snakemake
+from .test_extending import follow, save_photos
 
 pytestmark = pytest.mark.end_to_end
 
@@ -73,3 +75,29 @@ def test_the_number_of_parts_changes_no_image(folder, tmp_path):
         # noise in the region would leave some 25 dB.
         difference = record.image.astype(float) - whole[record.id].image
         assert (difference**2).mean() < 255**2 * 10**-3.5
+
+
+def test_own_images_become_a_train_set_and_nothing_else_is_made_anew(folder):
+    """The example of docs/extending.md, at the smallest sizes."""
+    save_photos(folder / "photos")
+    (target, *_, overlay) = follow("Your own images", folder)
+    arguments = [target.replace("mini", "test"), *TEST, overlay]
+    done = snakemake(*arguments, "--cores", "all", folder=folder)
+    assert done.returncode == 0, said(done)
+    counts = jobs(done)
+    assert counts.pop("frame_images") == counts.pop("select_regions") == counts.pop("corrupt") == 1
+    assert counts == {"invert": 3, "train_detector": 2, "evaluate": 2, "table": 1}
+
+    results = folder / "results/test"
+    ledger = pd.read_csv(results / "pools/mine/0.csv")
+    assert list(ledger.file) == ["broken.jpg", *(f"photo {i}.png" for i in range(4))]
+    assert ledger.refused.notna().tolist() == [True, False, False, False, False]
+    prompts = [record.prompt for record in read_records(results / "corrupted/mine/proposed-40/swin-t/0.parquet")]
+    assert prompts == ["a face and a hand", "", "", ""]
+    for cell in pd.read_csv(results / "tables/mine.csv").itertuples():
+        metrics = results / f"detectors/mine/{cell.supervision}/swin-t/seed-0/metrics.json"
+        assert cell.ours == pytest.approx(json.loads(metrics.read_text())["iou"])
+
+    assert jobs(snakemake(*arguments, "-n", folder=folder)) == {}
+    Image.new("RGB", (80, 80)).save(folder / "photos/new.png")
+    assert jobs(snakemake(*arguments, "-n", folder=folder))["frame_images"] == 1

@@ -125,7 +125,7 @@ def decide(evidence: Evidence, policy: Policy) -> Verdict:
     if known is not None:
         kept = known >= policy.annotators
         return Verdict(kept, "enough_annotators" if kept else "too_few_annotators", known, source)
-    # ASSUME: labels.policy.ambiguous - the paper does not say what became of maps that hide their annotators.
+    # ASSUME: labels.ambiguous, the paper does not say what became of maps that hide their annotators.
     kept = policy.ambiguous.get(evidence.doubt, "drop") == "keep"
     return Verdict(kept, evidence.doubt, None, "none")
 

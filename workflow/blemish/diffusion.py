@@ -117,7 +117,7 @@ class Diffusion:
     def embed(self, prompts: Sequence[str]) -> Condition:
         """One conditional embedding per prompt; guidance is 1, so there is no unconditional one.
 
-        # ASSUME: diffusion.prompt, the condition c of Eqs. 2 and 6 is the image's own caption.
+        # ASSUME: the condition c of Eqs. 2 and 6 is the image's own caption.
         """
         states = []
         for tokenizer, encoder in self.text:

@@ -74,7 +74,7 @@ def summarise(per_image: pd.DataFrame) -> dict[str, float]:
         raise UserError("there is no image to evaluate on: the test set is empty.")
     tp, fp, fn, tn = (per_image[name].to_numpy(np.float64) for name in ("tp", "fp", "fn", "tn"))
     low, high = _interval(iou, (tp, tp + fp + fn))
-    # ASSUME: evaluation.metric; "mIoU" goes down to 0.22 in Table 2, so it is not a mean over two classes
+    # ASSUME: "mIoU" goes down to 0.22 in Table 2, so it is not a mean over two classes
     return {
         "iou": float(iou(tp, tp + fp + fn)),
         "iou_low": low,

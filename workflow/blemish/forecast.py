@@ -18,16 +18,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
-import yaml
 from rich.console import Console
 from rich.table import Table
-from snakemake.utils import update_config
 
 from blemish import reference, workload
+from blemish.configuration import load, model_folder
 from blemish.inversion import ReNoise
 from blemish.job import UserError, explain
 from blemish.rates import START, Rates, all_rates, duration, hours
 from blemish.schedule import Schedule
+from blemish.sources.folder import find
 from blemish.workload import STAGES, Sizes
 
 AT_ONCE = {"cuda": (1, 8), "cpu": (1, 2)}  # devices for which the whole run's duration is printed
@@ -45,23 +45,6 @@ PNG = 1.7
 PNG_MASK = 1 / 64
 
 
-def load(overlays: Iterable[str | Path]) -> dict:
-    """The config as Snakemake merges it.
-
-    Raises:
-        UserError: a file is missing or is no YAML.
-    """
-    config: dict = {}
-    for path in [*(reference.ROOT / "config" / f"{name}.yaml" for name in reference.FILES), *overlays]:
-        try:
-            update_config(config, yaml.safe_load(Path(path).read_text()) or {})
-        except FileNotFoundError as error:
-            raise UserError(f"{path} is missing: name the config files that lie over config/config.yaml.") from error
-        except yaml.YAMLError as error:
-            raise UserError(f"{path} is no YAML ({error}): correct it.") from error
-    return config
-
-
 def graph_files(targets: Sequence[str], overlays: Sequence[str | Path]) -> list[str]:
     """All files that the graph of the targets makes, by Snakemake itself.
 
@@ -75,14 +58,6 @@ def graph_files(targets: Sequence[str], overlays: Sequence[str | Path]) -> list[
         complaint = re.sub(r"^(Using|Config file|Building) .*\n", "", done.stderr, flags=re.MULTILINE)
         raise UserError(f"Snakemake lists no graph for this: {complaint.strip()}")
     return [line.split("\t")[0] for line in done.stdout.splitlines()[1:]]
-
-
-def model_folder(config: Mapping) -> Path | None:
-    """Where the diffusion model lies, if it is here already."""
-    repo = config["sources"]["diffusion"]["repo"]
-    own = Path(repo.removeprefix("file:")) if repo.startswith("file:") else None
-    fetched = Path(config["pathvars"]["results"]) / "sources" / "diffusion"
-    return next((folder for folder in (own, fetched) if folder and folder.exists()), None)
 
 
 def trajectory(config: Mapping) -> tuple[ReNoise, Schedule]:
@@ -100,6 +75,7 @@ def sizes(config: Mapping) -> Sizes:
     images["100"] = config["subset"]["count"]
     images["richhf-7701"] = images["train"] - images["100"]
     images["hps"] = config["pools"]["hps"]["count"]
+    images |= {pool: len(find([own["images"]])) for pool, own in config["pools"].items() if "images" in own}
     folder, reduction = model_folder(config), REDUCTION
     if folder:
         reduction = 2 ** (len(json.loads((folder / "vae/config.json").read_text())["block_out_channels"]) - 1)

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 
 def select(z0, z_t, phi, p, generators, factor=8):
     """The inverted latents averaged over blocks of factor x factor cells and enlarged again."""
-    # ASSUME: corruptions.downscale, by block means and up again by nearest neighbour; the paper names no
+    # ASSUME: by block means and up again by nearest neighbour; the paper names no
     # filter.
     size = z_t.shape[-2:]
     small = F.interpolate(z_t, size=[max(1, side // factor) for side in size], mode="area")

@@ -152,7 +152,7 @@ def augment(image: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> 
     Returns:
         Image and labels, each side at most `CROP`.
     """
-    # ASSUME: detectors.augmentation; flip and crop of mmseg's ADE20K training, without its rescaling and
+    # ASSUME: flip and crop of mmseg's ADE20K training, without its rescaling and
     # colour distortion, which would change how artifacts look
     top, left = (int(rng.integers(max(side - CROP, 0) + 1)) for side in labels.shape)
     window = np.s_[top : top + CROP, left : left + CROP]

@@ -49,7 +49,7 @@ def configure(backbone: dict, classes: int, *, synchronised: bool = False) -> di
         "auxiliary_head": head,
         # records are RGB, of one size
         "data_preprocessor": {"bgr_to_rgb": False, "size": None, "size_divisor": 1},
-        # ASSUME: evaluation.size; test images have the training's size and are seen whole by both backbones
+        # ASSUME: resolution; test images have the training's size and are seen whole by both backbones
         "test_cfg": {"_delete_": True, "mode": "whole"},
     }
     del model.backbone["init_cfg"]  # weights come from `init`, never from a download of the library's own

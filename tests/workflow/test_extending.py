@@ -1,0 +1,176 @@
+"""Every example of docs/extending.md, followed to the letter: files are written, commands run."""
+
+import re
+import shlex
+import shutil
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+from .conftest import PARTS, ROOT, jobs, said, snakemake
+
+SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", (ROOT / "docs/extending.md").read_text(), re.M | re.S))
+MINI = ROOT / "resources/mini/diffusion"
+FENCED = r"^```{}\n(.*?)^```$"
+
+
+def blocks(section):
+    """(file, place in it or "", text) of each file that a section shows."""
+    for text in re.findall(FENCED.format("(?:yaml|python)"), SECTIONS[section], re.M | re.S):
+        head, _, body = text.partition("\n")
+        file, _, place = head.removeprefix("# ").partition(", ")
+        yield file, place, body
+
+
+def follow(section, folder):
+    """Writes the section's files into a checkout; returns its one command's arguments."""
+    for file, place, body in blocks(section):
+        path = folder / file
+        if place:
+            table = re.fullmatch(r"among the rows of (\w+)", place)[1]
+            before, after = re.fullmatch(rf"(.*\n  {table}:\n.*?\n    rows:\n)(.*)", path.read_text(), re.S).groups()
+            path.write_text(before + body + after)
+        else:
+            assert not path.exists()
+            path.write_text(body)
+    (command,) = re.findall(FENCED.format("sh"), SECTIONS[section], re.M | re.S)
+    program, *arguments = shlex.split(command)
+    assert program == "snakemake"
+    return arguments
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A copy of the workflow without results, to add files to."""
+    for name in PARTS:
+        if name == "resources":
+            (tmp_path / name).symlink_to(ROOT / name)
+        else:
+            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+            copy(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+@pytest.fixture
+def planned(checkout):
+    """Follows a section as a dry run; gives the jobs that would run."""
+
+    def plan(section):
+        done = snakemake(*follow(section, checkout), "-n", folder=checkout)
+        assert done.returncode == 0, said(done)
+        return jobs(done)
+
+    return plan
+
+
+def save_photos(folder):
+    """Images of four sizes and modes, one with a prompt, and a file that is no image."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for i, (size, mode) in enumerate([((64, 64), "RGB"), ((90, 70), "L"), ((40, 200), "RGBA"), ((300, 200), "P")]):
+        pixels = rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+        Image.fromarray(pixels).convert(mode).save(folder / f"photo {i}.png")
+    (folder / "photo 0.txt").write_text("a face and a hand")
+    (folder / "broken.jpg").write_text("no image")
+
+
+def overlay(section):
+    return yaml.safe_load(next(body for file, _, body in blocks(section) if file.endswith(".yaml")))
+
+
+def test_a_corruption_method(planned, checkout):
+    counts = planned("A corruption method")
+    assert counts["train_detector"] == counts["evaluate"] + 1 == 3  # the selector, which no cell shows
+    assert counts["corrupt"] == 2
+    ((file, _, code), _) = blocks("A corruption method")
+    namespace: dict = {}
+    exec(compile(code, file, "exec"), namespace)
+    parameters = dict(overlay("A corruption method")["recipes"]["mirror-40"])
+    assert parameters.pop("method") == (checkout / file).stem and parameters.pop("step") == 40
+    z = torch.randn(2, 4, 8, 8)
+    selected = namespace["select"](z, z, 1.0, 0.0, [], **parameters)
+    assert torch.equal(selected, torch.flip(z, [2])) and not torch.equal(selected, z)
+
+
+def test_a_backbone(planned):
+    from blemish.segmentation import models
+
+    counts = planned("A backbone")
+    assert counts["train_detector"] == 15 and counts["select_regions"] == 3 * 8
+    assert counts["fetch_segmentation"] == 3
+    backbone = overlay("A backbone")["backbones"]["swin-s"]
+    metafile = yaml.safe_load((models.CONFIGS / "swin/metafile.yaml").read_text())
+    published = {model["Config"]: model["Weights"] for model in metafile["Models"]}
+    assert published[f"configs/{backbone['config']}"] == backbone["weights"]["url"]
+    assert backbone["weights"]["sha256"] in backbone["weights"]["url"]
+    assert models.configure(backbone, 2)["backbone"]["depths"] == [2, 2, 18, 2]
+
+
+def test_a_diffusion_model(planned, checkout):
+    from blemish.diffusion import Diffusion
+
+    counts = planned("A diffusion model")
+    assert counts["fetch_diffusion"] == 1 and counts["corrupt"] == 4
+    config = ["--configfile", "config/mini.yaml", "weaker.yaml"]
+    done = snakemake("results/weaker/sources/diffusion", "--cores", "1", *config, folder=checkout)
+    assert done.returncode == 0, said(done)
+    model, other = (Diffusion.load(path) for path in (checkout / "results/weaker/sources/diffusion", MINI))
+    assert sum(p.numel() for p in model.unet.parameters()) < sum(p.numel() for p in other.unet.parameters())
+    pixels = np.zeros((1, 64, 64, 3), np.uint8)
+    z = model.encode(pixels, [torch.Generator().manual_seed(0)])
+    assert model.denoiser(z, 1, model.embed(["a face"])).shape == z.shape
+
+
+def test_own_images(planned, checkout):
+    """The run itself is in test_end_to_end.py."""
+    save_photos(checkout / "photos")
+    counts = planned("Your own images")
+    assert counts["frame_images"] == 1 and counts["train_detector"] == 3
+    assert counts["invert"] == 3 and counts["corrupt"] == 1  # steps 0, 5 and 10
+    assert "draw_hps" not in counts
+
+
+def test_own_images_that_are_not_there_are_named(checkout):
+    done = snakemake(*follow("Your own images", checkout), "-n", folder=checkout)
+    assert done.returncode != 0
+    assert "pools.mine.images: there is no file or folder photos." in said(done) and "Traceback" not in said(done)
+
+
+def test_a_pool_cannot_take_the_name_of_another_train_set(checkout):
+    (checkout / "bad.yaml").write_text("pools: {richhf-100: {images: photos, shards: 1}}")
+    done = snakemake("-n", "--configfile", "bad.yaml", folder=checkout)
+    assert done.returncode != 0 and "richhf-100" in said(done)
+
+
+def test_a_row_in_a_table(planned, checkout):
+    counts = planned("A row in a table")
+    assert counts["train_detector"] == 12 and counts["corrupt"] == 10  # two more than without the row
+    rows = yaml.safe_load((checkout / "config/tables.yaml").read_text())["tables"]["table2"]["rows"]
+    assert rows[0] == {"label": "Downscale", "supervision": "downscale-30"}
+
+
+def test_a_table_of_ones_own(planned):
+    from blemish import tables
+
+    counts = planned("A table of your own")
+    assert counts["evaluate"] == 4 and counts["train_detector"] == 4 and counts["table"] == 1
+    table = overlay("A table of your own")["tables"]["labels"]
+    measured = {"iou": 12.5, "iou_low": 10.0, "iou_high": 15.0} | dict.fromkeys(tables.SHARES + tables.COUNTS, 0)
+    metrics = {cell: [measured] for row in tables.cells(table) for cell in row}
+    frame = tables.assemble(table, None, metrics)
+    assert len(frame) == 4 and frame["paper"].isna().all() and (frame["ours"] == 12.5).all()
+    assert "HPS" in tables.to_markdown(frame, table)
+
+
+def test_every_example_is_tried():
+    assert set(SECTIONS) == {
+        "A corruption method",
+        "A backbone",
+        "A diffusion model",
+        "Your own images",
+        "A row in a table",
+        "A table of your own",
+    }

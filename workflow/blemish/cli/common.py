@@ -1,0 +1,153 @@
+"""What the commands share: options, the config, the weights to use, images and records to work on, a new folder."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from blemish.job import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from blemish.records import Record
+    from blemish.sources.folder import Found
+
+Images = Annotated[list[Path], typer.Argument(help="Images, or folders of images, of any size.", show_default=False)]
+Out = Annotated[Path, typer.Option(help="Folder to make; it must not exist yet.", show_default=False)]
+Config = Annotated[
+    list[Path] | None,
+    typer.Option(help="Config file over config/config.yaml, as Snakemake's; may be repeated. (default: the demo's)"),
+]
+Weights = Annotated[
+    Path | None,
+    typer.Option(help="A detector's weights.safetensors, beside its card.json. (default: of the config's results)"),
+]
+
+
+def say(text: str) -> None:
+    """A line about what is going on; results alone go to stdout."""
+    typer.echo(text, err=True)
+
+
+def configure(overlays: Sequence[Path] | None) -> dict:
+    """The config that a command runs on: the paper's with the overlays, by default the demo's.
+
+    Raises:
+        UserError: a file is missing or faulty.
+    """
+    from blemish import configuration
+
+    config = configuration.load(overlays or [configuration.HOME / "config" / "mini.yaml"])
+    configuration.check(config)
+    said = ", ".join(map(str, overlays)) if overlays else "the embedded mini world (config/mini.yaml)"
+    say(f"Config: {said}; images become {config['resolution']}x{config['resolution']} pixels.")
+    return config
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Yields a folder that becomes `path` when all is done.
+
+    Raises:
+        UserError: `path` exists.
+    """
+    from blemish.job import atomic_folder
+
+    if path.exists():
+        raise UserError(f"{path} exists already: name a new folder with --out, or remove this one.")
+    with atomic_folder(path) as folder:
+        yield folder
+
+
+@contextmanager
+def gpu(config: Mapping, command: str) -> Iterator[None]:
+    """Holds the one GPU that a command uses, or keeps away from all of them."""
+    from blemish import devices
+
+    with devices.lease(int(config["device"] == "cuda"), description=f"blemish {command}"):
+        yield
+
+
+def default_weights(config: Mapping, pattern: str) -> list[Path]:
+    """The weights among the detectors of the config's results; `pattern` is below `detectors/`.
+
+    Raises:
+        UserError: there are none.
+    """
+    from blemish import configuration
+
+    results = Path(config["pathvars"]["results"])
+    found = sorted((configuration.locate(results) or results).glob(f"detectors/{pattern}/weights.safetensors"))
+    if not found:
+        raise UserError(f"{results} holds no trained detector {pattern}: run `make demo`, or give one with --weights.")
+    return found
+
+
+def selector_weights(config: Mapping) -> Path:
+    """The region selection model of the first backbone and seed."""
+    backbone, seed = next(iter(config["backbones"])), config["detectors"]["seeds"][0]
+    return default_weights(config, f"richhf-100/human/{backbone}/seed-{seed}")[0]
+
+
+def best_weights(config: Mapping) -> Path:
+    """The detector of the highest IoU on the run's own test set."""
+    scores = {}
+    for weights in default_weights(config, "*/*/*/seed-*"):
+        metrics = weights.with_name("metrics.json")
+        if metrics.is_file():
+            scores[weights] = json.loads(metrics.read_text())["iou"]
+    if not scores:
+        raise UserError("no detector of the results was evaluated yet: finish the run, or give one with --weights.")
+    return max(scores, key=scores.get)
+
+
+def backbone_of(weights: Path) -> dict:
+    """The network that weights belong to, from the card that training left beside them.
+
+    Raises:
+        UserError: there is no such file, or no card beside it.
+    """
+    card = weights.with_name("card.json")
+    if not weights.is_file():
+        raise UserError(f"there are no weights {weights}.")
+    try:
+        return json.loads(card.read_text())["backbone"]
+    except FileNotFoundError as error:
+        raise UserError(f"{card} is missing: it says which network {weights.name} belongs to; keep both.") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{card} is no card of a detector: take the one that training left.") from error
+
+
+def judge(config: Mapping, weights: Path, records: Iterator[Record]) -> Iterator[tuple[str, np.ndarray]]:
+    """(id, P) of each record, as the graph's own evaluation computes it."""
+    from blemish.segmentation.predict import probabilities
+
+    backbone, size = backbone_of(weights), config["evaluation"]["batch_size"]
+    options = {"device": config["device"], "batch_size": size, "amp": config["detectors"]["amp"]}
+    with redirect_stdout(io.StringIO()):  # mmseg prints that it has no weights yet
+        yield from probabilities(weights, backbone, records, **options)
+
+
+def read_all(found: Sequence[Found], size: int, masks: Mapping[str, Path] | None = None) -> Iterator[Record]:
+    """The images as records, with a bar; see `folder.read`."""
+    from tqdm import tqdm
+
+    from blemish.sources import folder
+
+    for item in tqdm(found, desc="images", unit="image"):
+        yield folder.read(item, size, masks and masks[item.id])[0]
+
+
+def save_png(array: np.ndarray, path: Path) -> None:
+    """Writes (h, w) or (h, w, 3) uint8, or (h, w) uint16."""
+    from PIL import Image
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array).save(path, format="PNG")

@@ -1,0 +1,156 @@
+"""`blemish corrupt`: clean images in, corrupted images and their masks out (§3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import typer
+
+from blemish.cli import common
+from blemish.job import UserError
+
+
+def corrupt(
+    images: common.Images,
+    out: common.Out,
+    masks: Annotated[
+        Path | None,
+        typer.Option(help="Folder of masks of the same stems and sizes, white = corrupt. (default: selected regions)"),
+    ] = None,
+    recipe: Annotated[
+        str,
+        typer.Option(help='A recipe of config/corruptions.yaml, or one such as "{method: blur, step: 30, sigma: 2}".'),
+    ] = "proposed-40",
+    weights: common.Weights = None,
+    config: common.Config = None,
+) -> None:
+    """Corrupts clean images inside masks, or where the region selection model expects artifacts.
+
+    Images become squares, as the sources' do: the shorter side is scaled, the longer one cropped. A text file of an
+    image's stem holds its prompt. DIR gets images/, masks/, records.parquet (both, and where they came from),
+    strength.csv (how far each image was changed) and card.json (what was used).
+    """
+    from blemish import corruptions
+    from blemish.sources import folder
+
+    settings = common.configure(config)
+    chosen = _recipe(recipe, settings["recipes"])
+    corruptions.check({chosen["name"]: chosen}, settings["inversion"]["steps"])
+    found = folder.find(images)
+    given = masks and folder.match_masks(found, masks)
+    selector = None if masks else weights or common.selector_weights(settings)
+    with common.new_folder(out) as target, TemporaryDirectory(dir=target) as work, common.gpu(settings, "corrupt"):
+        _run(found, given, selector, chosen, settings, target, Path(work))
+    typer.echo(f"{len(found)} images corrupted by {chosen['name']}: {out}")
+
+
+def _recipe(text: str, recipes: Mapping[str, Mapping]) -> dict:
+    """A recipe by its name, or from YAML; an own one is named after its method and step."""
+    import difflib
+
+    import yaml
+
+    if not text.lstrip().startswith("{"):
+        if text in recipes:
+            return {"name": text, **recipes[text]}
+        close = difflib.get_close_matches(text, recipes, n=1)
+        hint = f', did you mean "{close[0]}"?' if close else "."
+        raise UserError(f'there is no recipe "{text}"{hint} The config knows {", ".join(recipes)}.')
+    try:
+        own = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"the recipe {text} is no YAML: write {{method: blur, step: 30, sigma: 2}}.") from error
+    step = own.get("step")
+    if not isinstance(own.get("method"), str) or not isinstance(step, int) or isinstance(step, bool) or step < 0:
+        raise UserError(f"the recipe {text} lacks a method or a step: write {{method: blur, step: 30, sigma: 2}}.")
+    return {"name": f"own-{own['method']}-{own['step']}", **own}
+
+
+def _run(
+    found: list,
+    given: Mapping[str, Path] | None,
+    selector: Path | None,
+    recipe: dict,
+    config: Mapping,
+    out: Path,
+    work: Path,
+) -> None:
+    import json
+    from dataclasses import replace
+
+    from blemish import configuration
+    from blemish.diffusion import Diffusion
+    from blemish.inversion import ReNoise
+    from blemish.pipeline import corrupt_shard, invert_shard
+    from blemish.records import read_records, write_records
+
+    model = configuration.model_folder(config)
+    if model is None:
+        named, results = config["sources"]["diffusion"]["repo"], config["pathvars"]["results"]
+        raise UserError(
+            f"the diffusion model {named} is not here: fetch it by `snakemake {results}/sources/diffusion --cores 1` "
+            "with the same config files."
+        )
+    common.say(f"Diffusion model: {model}.")
+    clean = regions = work / "clean.parquet"
+    write_records(clean, common.read_all(found, config["resolution"], given))
+    if selector:
+        tau = config["selector"]["tau"]
+        common.say(f"Regions: where {selector} gives at least {tau}.")
+        regions = work / "regions.parquet"
+        judged = common.judge(config, selector, read_records(clean, ["image"]))
+        pairs = zip(read_records(clean, []), judged, strict=True)
+        write_records(regions, (replace(record, mask=probability >= tau) for record, (_, probability) in pairs))
+
+    inversion = dict(config["inversion"])
+    steps = inversion.pop("steps")
+    inversion.pop("stride")
+    shared = {
+        "diffusion": Diffusion.load(model, config["device"], config["dtype"]),
+        "steps": steps,
+        "seed": config["seed"],
+        "batch_size": config["corruption"]["batch_size"],
+    }
+    latents = work / "inversion.safetensors"
+    invert_shard(
+        clean, None, latents, work / "inverting", settings=ReNoise(**inversion), n=steps - recipe["step"], **shared
+    )
+    corrupt_shard(
+        images=clean,
+        masks=regions,
+        inversion=latents,
+        out=out / "records.parquet",
+        strength_out=out / "strength.csv",
+        state=work / "corrupting",
+        recipe=recipe,
+        mask_rule=config["corruption"]["mask_rule"],
+        **shared,
+    )
+    empty = _save(read_records(out / "records.parquet"), out)
+    if empty:
+        common.say(f"{empty} of {len(found)} masks are empty: those images only went through the VAE.")
+    card = {
+        "recipe": recipe,
+        "diffusion": config["sources"]["diffusion"] | {"dtype": config["dtype"]},
+        "resolution": config["resolution"],
+        "seed": config["seed"],
+        "inversion": config["inversion"],
+        "mask_rule": config["corruption"]["mask_rule"],
+        "regions": {"weights": str(selector), "tau": config["selector"]["tau"]} if selector else "given",
+    }
+    (out / "card.json").write_text(json.dumps(card, indent=2) + "\n")
+
+
+def _save(records: Iterable, out: Path) -> int:
+    """Writes images and masks as PNGs; returns how many masks are empty."""
+    import numpy as np
+
+    empty = 0
+    for record in records:
+        common.save_png(record.image, out / "images" / f"{record.id}.png")
+        common.save_png(record.mask.astype(np.uint8) * 255, out / "masks" / f"{record.id}.png")
+        empty += not record.mask.any()
+    return empty
