@@ -102,12 +102,13 @@ def check(
                 if value not in names:
                     raise UserError(
                         f"tables: {name}, {_where(row, column)}: unknown {field} {value!r}"
-                        f"{_closest(value, names)}; the config knows {', '.join(names)}."
+                        f"{closest(value, names)}; the config knows {', '.join(names)}."
                     )
 
 
-def _closest(value: object, names: Sequence[str]) -> str:
-    matches = difflib.get_close_matches(str(value), names, n=1)
+def closest(value: object, names: Iterable[str]) -> str:
+    """`, did you mean 'name'?` for the name that is most like a value, nothing if none is."""
+    matches = difflib.get_close_matches(str(value), list(names), n=1)
     return f", did you mean {matches[0]!r}?" if matches else ""
 
 
