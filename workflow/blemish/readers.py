@@ -57,7 +57,8 @@ def read_csv(path: str | PathLike, columns: Sequence[str] = ()) -> pd.DataFrame:
     import pandas as pd
 
     with explained(path):
-        frame = pd.read_csv(path, converters={"id": str})
+        # Only nothing is no value: "NA" or "null" may be an id.
+        frame = pd.read_csv(path, dtype={"id": str}, keep_default_na=False, na_values=[""])
         if not {*frame.columns} >= {*columns}:
             raise ValueError(f"it has no column {', '.join(sorted({*columns} - {*frame.columns}))}")
         return frame
@@ -75,4 +76,4 @@ def read_table(path: str | PathLike, columns: Sequence[str] | None = None) -> pd
         missing = {*(columns or ())} - {*file.schema_arrow.names}
         if missing:
             raise ValueError(f"it has no column {', '.join(sorted(missing))}")
-        return file.read(columns=columns).to_pandas()
+        return file.read(columns=columns).to_pandas(ignore_metadata=True)

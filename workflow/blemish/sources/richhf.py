@@ -104,14 +104,14 @@ def label_split(
                 rows.writerow(_audit_row(sample.id, sample.evidence, verdict))
                 if verdict.kept:
                     yield Record(sample.id, None, sample.mask, source=f"richhf:{split}/{sample.id}")
+            samples = len(unusable) + len(verdicts)
+            if len(unusable) > policy.unreadable_allowed * samples:
+                raise UserError(
+                    f"{len(unusable)} of {samples} samples cannot be read, the one {unusable[0].detail}: fetch the "
+                    "file again, or raise labels.unreadable_allowed."
+                )
 
         write_records(labels, kept())
-        samples = len(unusable) + len(verdicts)
-        if len(unusable) > policy.unreadable_allowed * samples:
-            raise UserError(
-                f"{len(unusable)} of {samples} samples cannot be read, the one {unusable[0].detail}: fetch the file "
-                "again, or raise labels.unreadable_allowed."
-            )
     _write_summary(summary, split, policy, unusable, evidence, verdicts, levels)
 
 
