@@ -9,6 +9,7 @@ from PIL import Image, ImageOps
 
 # Not all of Pillow's: some hand the file to other programs.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+MOST = 2**26  # pixels, 8192x8192; what a few bytes announce costs memory and seconds, whatever follows
 LONGEST = 16  # times its shorter side; scaled by the shorter one, a longer image would fill the memory
 
 
@@ -16,10 +17,12 @@ def decode(content: bytes) -> Image.Image:
     """Decodes an encoded image as it is stored; of an animation, its first picture.
 
     Raises:
-        ValueError: it is of none of `FORMATS`, is damaged, or has more pixels than Pillow thinks safe.
+        ValueError: it is of none of `FORMATS`, is damaged, or has more than `MOST` pixels.
     """
     try:
         image = Image.open(io.BytesIO(content), formats=FORMATS)
+        if image.width * image.height > MOST:
+            raise Image.DecompressionBombError
         image.load()
     except MemoryError:
         raise
