@@ -26,7 +26,7 @@ from blemish.pictures import decode_rgb
 from blemish.sources.richhf import SCORES, _analyse
 from blemish.sources.tars import Skipped, read_samples
 
-SLOWEST = 2.0  # seconds
+SLOWEST = 2.0  # seconds of a processor
 POLICY = annotations.Policy(3, 2, 10, {"all_zero": "keep", "saturated": "keep"})
 
 
@@ -139,7 +139,7 @@ def fuzz(inputs: int, seed: int = 0) -> dict:
         for i in range(inputs):
             name = names[i % len(names)]
             content = mutate(rng, rng.choice(SEEDS[name]))
-            started = time.monotonic()
+            started = time.process_time()
             try:
                 DECODERS[name](content, Path(folder))
                 outcomes[name]["decoded"] += 1
@@ -150,7 +150,7 @@ def fuzz(inputs: int, seed: int = 0) -> dict:
             except BaseException:
                 print(f"{name}: {content!r}", file=sys.stderr)
                 raise
-            seconds = time.monotonic() - started
+            seconds = time.process_time() - started
             slowest = max(slowest, seconds)
             if seconds > SLOWEST:
                 raise TimeoutError(f"{name}: {seconds:.1f} s: {content!r}")

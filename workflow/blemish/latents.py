@@ -34,7 +34,7 @@ class Latents:
     def __init__(self, path: Path):
         try:
             self._file = safe_open(path, framework="pt")
-            metadata = self._file.metadata()
+            metadata = tensors.about(self._file)
             self.ids: list[str] = json.loads(metadata["ids"])
             self.identity, self.evaluations = metadata["identity"], int(metadata["evaluations"])
             self.steps = sorted(int(key[1:]) for key in self._file.keys() if key.startswith("z"))  # noqa: SIM118

@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 
 # Not all of Pillow's: some hand the file to other programs.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
-MOST = 2**26  # pixels, 8192x8192; what a few bytes announce costs memory and seconds, whatever follows
+MOST = 2**25  # pixels, 8192x4096; what a few bytes announce costs memory and seconds, whatever follows
 LONGEST = 16  # times its shorter side; scaled by the shorter one, a longer image would fill the memory
 
 
