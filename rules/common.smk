@@ -3,34 +3,35 @@ import os
 import sys
 
 from snakemake.exceptions import WorkflowError
-from snakemake.utils import validate
 
 sys.path.insert(0, os.path.join(workflow.basedir, "workflow"))
 # The jobs' interpreters import the package too.
 os.environ.update(PYTHONPATH=os.pathsep.join([sys.path[0], *filter(None, [os.environ.get("PYTHONPATH")])]))
 
-from blemish import corruptions, devices, tables, workload
+from blemish import devices, tables, workload
+from blemish.config import check
 from blemish.job import UserError
 from blemish.provenance import canonical, fingerprint, note
 
-validate(config, os.path.join(workflow.basedir, "workflow/schemas/config.schema.yaml"))
+given = workflow.overwrite_configfiles
+try:
+    check(config, [*(file for file in workflow.configfiles if file not in given), *given])
+except UserError as error:
+    raise WorkflowError(str(error)) from None
 config = canonical(config)
 
 OWN_POOLS = {pool: source for pool, source in config["pools"].items() if "images" in source}
+if OWN_POOLS:
+    from blemish.sources import folder  # arrays and images, for runs with such a pool alone
+
+    try:
+        LISTINGS = folder.listings(OWN_POOLS)
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
 TRAIN_SETS = ["richhf-100", *config["pools"]]
 GPU = config["gpus"] if config["device"] == "cuda" else 0
 ONE_GPU = min(GPU, 1)
 SELECTOR_SEED = config["detectors"]["seeds"][0]
-
-try:
-    corruptions.check(config["recipes"], config["inversion"]["steps"])
-    tables.check(config["tables"], config["recipes"], config["backbones"], TRAIN_SETS)
-    if OWN_POOLS:
-        from blemish.sources import folder  # arrays and images, for runs with such a pool alone
-
-        LISTINGS = folder.listings(OWN_POOLS)
-except UserError as error:
-    raise WorkflowError(str(error)) from None
 
 
 wildcard_constraints:

@@ -2,15 +2,14 @@
 
 
 def judge_claims(per_image, runs, statements, tables, published, csv, markdown):
-    import pandas as pd
-
     from blemish import claims
     from blemish.job import atomic
+    from blemish.readers import read_table
     from blemish.tables import Detector, published_numbers
 
     results = {}
     for path, (*fields, _seed) in zip(per_image, runs, strict=True):
-        frame = pd.read_parquet(path, columns=["id", "tp", "fp", "fn"])
+        frame = read_table(path, ["id", "tp", "fp", "fn"])
         results.setdefault(Detector(*fields), []).append(frame)
     judged = claims.judge(statements, results, published_numbers(tables, published))
     with atomic(csv) as temporary:

@@ -2,12 +2,12 @@
 
 
 def make_cost_table(inversions, strength, diffusion, stored, corruptions, depths, settings, csv, markdown):
-    import json
     from pathlib import Path
 
     from blemish.cost_table import cost_table, to_markdown
     from blemish.inversion import ReNoise
     from blemish.job import atomic
+    from blemish.readers import read_json
     from blemish.schedule import Schedule
 
     def grouped(paths, keys):
@@ -18,7 +18,7 @@ def make_cost_table(inversions, strength, diffusion, stored, corruptions, depths
 
     settings = dict(settings)
     steps, stride = settings.pop("steps"), settings.pop("stride")
-    schedule = Schedule.from_config(json.loads(Path(diffusion, "scheduler/scheduler_config.json").read_text()), steps)
+    schedule = Schedule.from_config(read_json(Path(diffusion, "scheduler/scheduler_config.json")), steps)
     files = grouped(inversions, stored), grouped(strength, corruptions)
     table = cost_table(*files, depths, stride, ReNoise(**settings), schedule)
     with atomic(csv) as temporary:

@@ -18,7 +18,7 @@ def evaluate(weights, test, metrics, per_image, backbone, threshold, batch_size,
     )
     summary = summarise(rows)
     with atomic(per_image) as temporary:
-        rows.to_parquet(temporary)
+        rows.to_parquet(temporary, write_page_checksum=True)
     with atomic(metrics) as temporary:
         temporary.write_text(json.dumps(summary, indent=2) + "\n")
 

@@ -2,16 +2,12 @@
 
 
 def figure_labels(audit, summary, tfrecords, out):
-    import json
-    from pathlib import Path
-
-    import pandas as pd
-
     from blemish import figures, label_audit
+    from blemish.readers import read_csv, read_json
 
-    verdicts = label_audit.choose(pd.read_csv(audit))
+    verdicts = label_audit.choose(read_csv(audit, ["reason", "evidence", "annotators"]))
     maps = label_audit.read_maps(tfrecords, [name for ids in verdicts.values() for name in ids])
-    figures.save(label_audit.draw(json.loads(Path(summary).read_text()), verdicts, maps), out)
+    figures.save(label_audit.draw(read_json(summary, ["levels", "kept_under"]), verdicts, maps), out)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,14 @@
 
 
 def figure_loss(loss, runs, out):
-    import pandas as pd
-
     from blemish import figures, plots
+    from blemish.readers import read_csv
     from blemish.tables import Detector
 
-    losses = {(Detector(*fields), seed): pd.read_csv(path) for path, (*fields, seed) in zip(loss, runs, strict=True)}
+    losses = {
+        (Detector(*fields), seed): read_csv(path, ["iteration", "loss"])
+        for path, (*fields, seed) in zip(loss, runs, strict=True)
+    }
     figures.save(plots.loss_curves(losses), out)
 
 

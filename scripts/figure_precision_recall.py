@@ -2,13 +2,12 @@
 
 
 def figure_precision_recall(per_image, runs, out):
-    import pandas as pd
-
     from blemish import figures, plots
+    from blemish.readers import read_table
     from blemish.tables import Detector
 
     results = {
-        (Detector(*fields), seed): pd.read_parquet(path, columns=["artifact", "background"])
+        (Detector(*fields), seed): read_table(path, ["artifact", "background"])
         for path, (*fields, seed) in zip(per_image, runs, strict=True)
     }
     figures.save(plots.precision_recall(results), out)

@@ -2,11 +2,10 @@
 
 
 def figure_steps(table, steps, out):
-    import pandas as pd
-
     from blemish import figures, plots
+    from blemish.readers import read_csv
 
-    figures.save(plots.iou_against_step(pd.read_csv(table), steps), out)
+    figures.save(plots.iou_against_step(read_csv(table, ["ours"]), steps), out)
 
 
 if __name__ == "__main__":

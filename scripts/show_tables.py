@@ -2,12 +2,11 @@
 
 
 def show_tables(csv, layouts, text, markdown):
-    import pandas as pd
-
     from blemish import tables
     from blemish.job import atomic
+    from blemish.readers import read_csv
 
-    shown = [(pd.read_csv(path), table) for path, table in zip(csv, layouts, strict=True)]
+    shown = [(read_csv(path, ["ours", "paper"]), table) for path, table in zip(csv, layouts, strict=True)]
     with atomic(text) as temporary:
         temporary.write_text(tables.to_text(tables.to_rich(frame, table) for frame, table in shown))
     with atomic(markdown) as temporary:

@@ -8,7 +8,6 @@ Ratings betray n as well: a score is (mean - 1)/4 of integers, so that 4 n times
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import gcd
@@ -16,6 +15,8 @@ from typing import Literal
 
 import numpy as np
 from PIL import Image
+
+from blemish.pictures import decode
 
 # How a plateau is told from a compressed edge; benchmarks/simulated_richhf.py shows both at qualities 50 to 95.
 FLATNESS = 6  # the largest range, in 0..255, of a plateau pixel's 3x3 neighbourhood
@@ -36,6 +37,7 @@ class Policy:
         tolerance: how far, in 0..255, a plateau may lie from its level.
         ambiguous: "keep" or "drop" for maps that are `all_zero`, or `saturated` (0 and 255 only).
         scores: whether the ratings decide where the map does not.
+        unreadable_allowed: share of the samples that may be left out because they cannot be read.
     """
 
     annotators: int
@@ -43,6 +45,7 @@ class Policy:
     tolerance: int
     ambiguous: Mapping[str, Literal["keep", "drop"]]
     scores: Literal["use", "ignore"] = "use"
+    unreadable_allowed: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -81,13 +84,10 @@ def decode_map(content: bytes) -> np.ndarray:
     Raises:
         ValueError: the bytes are no 8-bit image; the message names what they begin with.
     """
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            if image.mode not in ("1", "L", "P", "RGB"):
-                raise ValueError(f"its pixels are {image.mode}, not 8-bit gray")
-            return np.array(image.convert("L"))
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"it is no image that can be read; it begins with {content[:8].hex(' ')}") from error
+    image = decode(content)
+    if image.mode not in ("1", "L", "P", "RGB"):
+        raise ValueError(f"its pixels are {image.mode}, not 8-bit gray")
+    return np.array(image.convert("L"))
 
 
 def binarize(pixels: np.ndarray, policy: Policy) -> np.ndarray:

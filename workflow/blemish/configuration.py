@@ -1,7 +1,4 @@
-"""The config outside Snakemake: merged as Snakemake merges it, and the files that it names.
-
-In a checkout the files lie in its folders; `pip install` puts copies of those it needs into the package.
-"""
+"""The config outside Snakemake: merged as Snakemake merges it and checked, and the files that it names."""
 
 from __future__ import annotations
 
@@ -11,21 +8,21 @@ from pathlib import Path
 import yaml
 
 from blemish import reference
+from blemish.config import HOME, check
 from blemish.job import UserError
-
-HOME = reference.ROOT if (reference.ROOT / "Snakefile").is_file() else Path(__file__).parent / "home"
 
 
 def load(overlays: Iterable[str | Path]) -> dict:
-    """The config as Snakemake merges it.
+    """The config as Snakemake merges it, checked.
 
     Raises:
-        UserError: a file is missing or is no YAML.
+        UserError: a file is missing, is no YAML or holds a mistake.
     """
     from snakemake.utils import update_config
 
     config: dict = {}
-    for path in [*(HOME / "config" / f"{name}.yaml" for name in reference.FILES), *overlays]:
+    files = [*(HOME / "config" / f"{name}.yaml" for name in reference.FILES), *overlays]
+    for path in files:
         try:
             overlay = yaml.safe_load(Path(path).read_text()) or {}
         except FileNotFoundError as error:
@@ -35,22 +32,8 @@ def load(overlays: Iterable[str | Path]) -> dict:
         if not isinstance(overlay, dict):
             raise UserError(f"{path} is no config: it holds no keys.")
         update_config(config, overlay)
+    check(config, files)
     return config
-
-
-def check(config: Mapping) -> None:
-    """Checks a merged config against the schema.
-
-    Raises:
-        UserError: names the key and what is wrong with it.
-    """
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import best_match
-
-    schema = yaml.safe_load((HOME / "workflow" / "schemas" / "config.schema.yaml").read_text())
-    if error := best_match(Draft202012Validator(schema).iter_errors(config)):
-        key = ".".join(map(str, error.absolute_path))
-        raise UserError(f"{key or 'the config'}: {error.message}: config/README.md describes every key.")
 
 
 def locate(path: str | Path) -> Path | None:

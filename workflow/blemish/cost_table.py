@@ -10,6 +10,7 @@ import pandas as pd
 
 from blemish.inversion import ReNoise
 from blemish.latents import Latents
+from blemish.readers import read_csv
 from blemish.rendering import escape_markdown, markdown
 from blemish.schedule import Schedule
 from blemish.workload import alone, before, evaluations
@@ -52,7 +53,7 @@ def cost_table(
         rows.append([pool, "inversion", images, own, images * each, 0])
         for recipe in dict.fromkeys(recipe for name, recipe, _ in strength if name == pool):
             files = [file for (name, r, _), paths in strength.items() if (name, r) == (pool, recipe) for file in paths]
-            counted = pd.concat([pd.read_csv(file) for file in files])["evaluations"]
+            counted = pd.concat([read_csv(file, ["evaluations"]) for file in files])["evaluations"]
             n, count = depths[recipe], len(counted)
             rows.append([pool, recipe, count, counted.sum(), count * n, count * alone([n], settings, schedule)])
         sums = [sum(column) for column in zip(*[row[3:] for row in rows if row[0] == pool], strict=True)]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from blemish.job import UserError
+from blemish.readers import read_json
 from blemish.sampling import Condition, Denoiser, standard_normal
 from blemish.schedule import Schedule
 
@@ -66,7 +67,7 @@ class Diffusion:
         folder, dtype = Path(folder), getattr(torch, dtype) if isinstance(dtype, str) else dtype
         if device.startswith("cuda") and not torch.cuda.is_available():
             raise UserError(f'device "{device}" is asked for and PyTorch sees no GPU: set the device to "cpu".')
-        index = _read_json(folder / "model_index.json")
+        index = read_json(folder / "model_index.json")
         large = "text_encoder_2" in index
         components = ["vae", "unet", "text_encoder"] + ["text_encoder_2"] * large
         for name in components:
@@ -74,11 +75,12 @@ class Diffusion:
                 raise UserError(f"{folder / name} holds no .safetensors file: download the model's safetensors.")
 
         def network(kind, name: str, **options):
-            model = kind.from_pretrained(folder / name, local_files_only=True, use_safetensors=True, **options)
+            with _explained(folder / name):
+                model = kind.from_pretrained(folder / name, local_files_only=True, use_safetensors=True, **options)
             return model.eval().requires_grad_(False).to(device)
 
         # fp16 has the finer mantissa, and Stable Diffusion's VAE fits its range; SDXL's need not.
-        upcast = large and _read_json(folder / "vae" / "config.json").get("force_upcast", True)
+        upcast = large and read_json(folder / "vae" / "config.json").get("force_upcast", True)
         vae_dtype = torch.float32 if upcast or dtype == torch.float32 else torch.float16
         vae = network(AutoencoderKL, "vae", torch_dtype=vae_dtype, low_cpu_mem_usage=False)
         unet = network(UNet2DConditionModel, "unet", torch_dtype=dtype, low_cpu_mem_usage=False)
@@ -87,15 +89,15 @@ class Diffusion:
         kinds = {"text_encoder": CLIPTextModel, "text_encoder_2": CLIPTextModelWithProjection}
         text = []
         for name in components[2:]:
-            tokenizer = CLIPTokenizer.from_pretrained(
-                folder / name.replace("text_encoder", "tokenizer"), local_files_only=True
-            )
+            words = folder / name.replace("text_encoder", "tokenizer")
+            with _explained(words):
+                tokenizer = CLIPTokenizer.from_pretrained(words, local_files_only=True)
             text.append((tokenizer, network(kinds[name], name, dtype=dtype)))
         return cls(folder, vae, unet, text, torch.device(device))
 
     def schedule(self, steps: int) -> Schedule:
         """The model's DDIM schedule over `steps` timesteps."""
-        return Schedule.from_config(_read_json(self.folder / "scheduler" / "scheduler_config.json"), steps)
+        return Schedule.from_config(read_json(self.folder / "scheduler" / "scheduler_config.json"), steps)
 
     @cached_property
     def digest(self) -> str:
@@ -225,10 +227,14 @@ class Diffusion:
             log.warning("out of memory in the %s at %d samples: going on with %d", network, size, size // 2)
 
 
-def _read_json(path: Path) -> dict:
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
     try:
-        return json.loads(path.read_text())
-    except FileNotFoundError as error:
-        raise UserError(f"{path} is missing: the folder must hold a saved diffusers pipeline.") from error
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path} is no JSON file ({error}): download the model anew.") from error
+        yield
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # the libraries raise whatever their parsers meet
+        raise UserError(
+            f"{folder} is damaged, or of another kind of model ({' '.join(str(error).split())[:200]}): "
+            "fetch the model anew."
+        ) from error

@@ -48,7 +48,13 @@ def measure(id: str, probability: np.ndarray, truth: np.ndarray, threshold: floa
     Returns:
         id; tp, fp, fn, tn; artifact and background: how many such pixels have a probability in each of
         `BINS` equal bins, as lists.
+
+    Raises:
+        UserError: there is no truth, or it has another size.
     """
+    if truth is None or truth.shape != probability.shape:
+        size = "no mask" if truth is None else f"a mask of {truth.shape}"
+        raise UserError(f"the test image {id} of {probability.shape} has {size}: make the test set anew.")
     bins = np.minimum((probability * BINS).astype(np.int64), BINS - 1)
     return {
         "id": id,

@@ -16,13 +16,13 @@ from typing import NamedTuple
 import matplotlib
 import numpy as np
 import pandas as pd
-import pyarrow.dataset as ds
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from PIL import Image
 
 from blemish.job import UserError, atomic
-from blemish.records import Record, decode_image, decode_mask
+from blemish.readers import read_csv
+from blemish.records import Record, read_records
 
 PANEL = 320  # pixels of one image's side
 GAP = 12  # pixels between images
@@ -49,7 +49,9 @@ class Panel(NamedTuple):
 
 def read_strength(paths: Sequence[str | PathLike]) -> pd.DataFrame:
     """The strength CSVs of a set's shards, one row per image; `part` is its shard's position in `paths`."""
-    return pd.concat([pd.read_csv(path).assign(part=i) for i, path in enumerate(paths)], ignore_index=True)
+    return pd.concat(
+        [read_csv(path, ["id", "latent_distance"]).assign(part=i) for i, path in enumerate(paths)], ignore_index=True
+    )
 
 
 def split(paths: Sequence[str], parts: Mapping[str, int]) -> dict[str, list[str]]:
@@ -101,24 +103,13 @@ def fetch(shards: Sequence[str | PathLike], chosen: pd.DataFrame) -> list[Record
     """
     found = {}
     for part, images in chosen.groupby("part"):
-        rows = ds.dataset(shards[part]).to_table(filter=ds.field("id").isin(list(images["id"]))).to_pylist()
-        found |= {(part, row["id"]): row for row in rows}
+        wanted = set(images["id"])
+        found |= {(part, record.id): record for record in read_records(shards[part], where=wanted.__contains__)}
     missing = [key for key in zip(chosen["part"], chosen["id"], strict=True) if key not in found]
     if missing:
         part, name = missing[0]
         raise UserError(f"figures: {shards[part]} does not hold the image {name}: make the shard anew.")
-    return [_record(found[key]) for key in zip(chosen["part"], chosen["id"], strict=True)]
-
-
-def _record(row: dict) -> Record:
-    image, mask = row["image"], row["mask"]
-    return Record(
-        **{
-            **row,
-            "image": image and decode_image(image["bytes"]),
-            "mask": mask and decode_mask(mask["bytes"]),
-        }
-    )
+    return [found[key] for key in zip(chosen["part"], chosen["id"], strict=True)]
 
 
 def contact_sheet(clean: Sequence[Record], corrupted: Sequence[Record], captions: Sequence[str] = ()) -> Figure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import shutil
@@ -14,6 +15,19 @@ from blemish import devices
 
 _UMASK = os.umask(0)  # there is no other way to read it
 os.umask(_UMASK)
+MEND = "mend that and start again; what was finished is kept."
+NO_MEMORY = (
+    "allocate memory",  # PyTorch, and the linker while libraries are loaded
+    "std::bad_alloc",
+    "is killed by signal: Killed",  # a process that reads data for PyTorch
+    "process pool was terminated abruptly",
+)
+NO_DISK = {
+    "No space left on device": "no space is left on the disk",
+    "Disk quota exceeded": "the disk quota is used up",
+    "Read-only file system": "the file system is read-only",
+    "PytorchStreamWriter failed": "a checkpoint could not be written whole, most likely because the disk is full",
+}
 
 
 class UserError(Exception):
@@ -68,37 +82,48 @@ def run(snakemake) -> Iterator[None]:
     job with one sentence, in the log and on the terminal.
     """
     terminal = os.dup(2)
-    log = snakemake.log[0] if snakemake.log else os.devnull
-    with open(log, "w", buffering=1) as stream:
-        os.dup2(stream.fileno(), 1)
-        os.dup2(stream.fileno(), 2)
+    reserve = bytearray(2**22)  # memory to explain an error with, where there is no other
+    try:
+        with open(snakemake.log[0] if snakemake.log else os.devnull, "w", buffering=1) as stream:
+            os.dup2(stream.fileno(), 1)
+            os.dup2(stream.fileno(), 2)
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
         _use_threads(snakemake.threads)
-        try:
-            if settings := snakemake.input.get("settings"):
-                _end_other_settings(Path(settings))
-            with devices.lease(snakemake.resources.get("gpu", 0), description=snakemake.rule):
-                yield
-        except (UserError, OSError, MemoryError) as error:
-            sentence = explain(error)
+        if settings := snakemake.input.get("settings"):
+            _end_other_settings(Path(settings))
+        with devices.lease(snakemake.resources.get("gpu", 0), description=snakemake.rule):
+            yield
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except Exception as error:
+        del reserve
+        sentence = explain(error)
+        if sentence is None:
+            raise
+        if logging.getLogger().handlers:  # the log could be opened
             logging.getLogger("blemish").error(sentence)
-            os.write(terminal, f"blemish, {snakemake.rule}: {sentence}\n".encode())
-            sys.exit(1)
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
+        os.write(terminal, f"blemish, {snakemake.rule}: {sentence}\n".encode())
+        sys.exit(1)
 
 
-def explain(error: BaseException) -> str:
-    """The one sentence for an error that has a known cause outside the program."""
+def explain(error: BaseException) -> str | None:
+    """The one sentence for an error that has a known cause outside the program, None for a fault of the program.
+
+    Libraries that are not written in Python tell of full disks and memories in errors of their own.
+    """
     if isinstance(error, UserError):
         return str(error)
-    if isinstance(error, MemoryError):
+    text = str(error)
+    no_memory = isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
+    if no_memory or any(sign in text for sign in NO_MEMORY):
         return "the machine's memory is used up: give the job more, or lower its batch size in the config."
-    if isinstance(error, OSError) and error.strerror:
+    if isinstance(error, OSError):
         where = f" ({error.filename})" if error.filename else ""
-        return f"{error.strerror}{where}: mend that and start again; what was finished is kept."
-    return str(error)
+        return f"{error.strerror}{where}: {MEND}" if error.strerror else text
+    for sign, sentence in NO_DISK.items():
+        if sign in text:
+            return f"{sentence}: {MEND}"
+    return None
 
 
 def _end_other_settings(settings: Path) -> None:

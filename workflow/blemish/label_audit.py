@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from blemish.annotations import decode_map
 from blemish.plots import OURS, STYLE
+from blemish.sources.richhf import UNUSABLE
 from blemish.tfrecords import read_examples
 
 EXAMPLES = 6  # maps per verdict
@@ -21,6 +22,7 @@ EXAMPLES = 6  # maps per verdict
 def choose(audit: pd.DataFrame) -> dict[str, list[str]]:
     """The first `EXAMPLES` ids of every verdict: reason, what told it, number of annotators where known."""
     verdicts: dict[str, list[str]] = {}
+    audit = audit[~audit["reason"].isin(UNUSABLE)]
     for (reason, evidence, annotators), group in audit.groupby(["reason", "evidence", "annotators"], dropna=False):
         known = "" if pd.isna(annotators) else f"{annotators:.0f} annotators by {evidence}\n"
         verdicts[f"{known}{reason.replace('_', ' ')}: {len(group)}"] = list(group["id"].head(EXAMPLES))
@@ -32,7 +34,7 @@ def read_maps(tfrecords: Iterable[str | PathLike], ids: Iterable[str]) -> dict[s
     wanted, maps = set(ids), {}
     for path in tfrecords:
         for _, example in read_examples(path):
-            name = PurePosixPath(example["filename"].decode()).stem
+            name = PurePosixPath(example["filename"].decode(errors="replace")).stem
             if name in wanted:
                 maps[name] = decode_map(example["artifact_map"])
             if len(maps) == len(wanted):

@@ -1,7 +1,6 @@
 """The inversion shard: the latents of a shard's images along their trajectories, one safetensors file.
 
-Tensors: "z0", "z5", "z10", ... the latents after so many inversion steps, (n, 4, h, w) float32; "generator",
-    the
+Tensors: "z0", "z5", "z10", ... the latents after so many inversion steps, (n, 4, h, w) float32; "generator", the
 images' random states at the deepest of them, (n, 5056) uint8. Metadata: "ids", a JSON list; "identity", what
 the latents follow from; "evaluations", the UNet sample evaluations that they cost.
 """
@@ -14,9 +13,9 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
-from blemish.job import UserError, atomic
+from blemish import tensors
+from blemish.job import UserError
 
 
 class Latents:
@@ -35,15 +34,25 @@ class Latents:
     def __init__(self, path: Path):
         try:
             self._file = safe_open(path, framework="pt")
-            metadata = self._file.metadata()
+            metadata = tensors.about(self._file)
             self.ids: list[str] = json.loads(metadata["ids"])
+            self.identity, self.evaluations = metadata["identity"], int(metadata["evaluations"])
+            self.steps = sorted(int(key[1:]) for key in self._file.keys() if key.startswith("z"))  # noqa: SIM118
         except FileNotFoundError as error:
             raise UserError(f"{path} is missing: run the inversion of this shard first.") from error
-        except (SafetensorError, KeyError, TypeError) as error:
+        except (SafetensorError, KeyError, TypeError, ValueError) as error:
             raise UserError(f"{path} is no inversion shard, or is damaged: delete it and make it anew.") from error
-        self.path, self.identity = path, metadata["identity"]
-        self.evaluations = int(metadata["evaluations"])
-        self.steps = sorted(int(key[1:]) for key in self._file.keys() if key.startswith("z"))  # noqa: SIM118
+        self.path = path
+
+    def verified(self) -> Latents:
+        """The same, after all of it was read and compared with its checksum.
+
+        Raises:
+            UserError: it is damaged.
+        """
+        if not tensors.is_sound(self._file):
+            raise UserError(f"{self.path} is damaged, its checksum differs: delete it and make it anew.")
+        return self
 
     def at(self, n: int, rows: slice = slice(None)) -> torch.Tensor:
         """The latents after n inversion steps, (rows, 4, h, w) float32.
@@ -72,10 +81,9 @@ def save_latents(
     evaluations: int,
 ) -> None:
     """Writes an inversion shard, whole or not at all."""
-    tensors = {f"z{n}": z.cpu().contiguous() for n, z in latents.items()} | {"generator": random_states}
+    stored = {f"z{n}": z.cpu().contiguous() for n, z in latents.items()} | {"generator": random_states}
     metadata = {"ids": json.dumps(list(ids)), "identity": identity, "evaluations": str(evaluations)}
-    with atomic(path) as temporary:
-        save_file(tensors, temporary, metadata)
+    tensors.save(path, stored, metadata)
 
 
 def join_latents(paths: Sequence[Path], out: Path, spent_before: int) -> None:
@@ -84,7 +92,7 @@ def join_latents(paths: Sequence[Path], out: Path, spent_before: int) -> None:
     Args:
         spent_before: evaluations to be added to those of the parts.
     """
-    parts = [Latents(path) for path in paths]
+    parts = [Latents(path).verified() for path in paths]
     save_latents(
         out,
         [name for part in parts for name in part.ids],

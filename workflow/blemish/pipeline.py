@@ -25,6 +25,7 @@ from blemish.diffusion import Counting, Diffusion
 from blemish.inversion import ReNoise, invert
 from blemish.job import UserError, atomic
 from blemish.latents import Latents, join_latents, save_latents
+from blemish.readers import read_csv
 from blemish.records import Record, join_masks, read_ids, read_records, write_records
 from blemish.sampling import resample, standard_normal
 from blemish.shards import Progress, batches, digest, file_digest, finished, join_records, part_file
@@ -98,7 +99,7 @@ def invert_shard(
         raise UserError(f"{n} inversion steps are asked for and the schedule has {steps}.")
     ids = _ids(images)
     identity = digest(file_digest(images), diffusion.digest, asdict(settings), steps, seed)
-    reached = Latents(previous) if previous else None
+    reached = Latents(previous).verified() if previous else None
     if reached and (reached.identity != identity or reached.steps[-1] > n):
         raise UserError(f"{previous} is no earlier step of this inversion: delete it and make it anew.")
     denoiser = Counting(diffusion.denoiser)
@@ -182,7 +183,7 @@ def corrupt_shard(
     select = corruptions.load(recipe["method"], **own)
     n = schedule.steps_inverted(recipe["step"])
     phi, p = schedule.phi_prime(n), schedule.p_prime(n)
-    inverted = Latents(inversion)
+    inverted = Latents(inversion).verified()
     if inverted.ids != _ids(images):
         raise UserError(f"{inversion} is the inversion of other images than those in {images}: invert them anew.")
     denoiser = Counting(diffusion.denoiser)
@@ -232,7 +233,7 @@ def corrupt_shard(
             submit(save, batch, first, *process(batch, first))
             progress.update(len(batch))
     parts = sorted(folder.glob("*.parquet"))
-    table = pd.concat([pd.read_csv(path.with_suffix(".csv")) for path in parts], ignore_index=True)
+    table = pd.concat([read_csv(path.with_suffix(".csv")) for path in parts], ignore_index=True)
     empty = table.latent_distance.isna().sum()
     log.info("%s: %d of %d masks select nothing, passed through", title, empty, len(table))
     join_records(parts, out)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -20,6 +21,8 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from blemish.job import UserError, atomic
+from blemish.pictures import decode
+from blemish.readers import explained
 
 Paths = str | PathLike | Sequence[str | PathLike]
 
@@ -100,23 +103,39 @@ def write_shards(paths: Sequence[str | PathLike], records: Iterable[Record]) -> 
         return sum(shards[i % len(shards)](record) for i, record in enumerate(records))
 
 
-def read_records(paths: Paths, columns: Sequence[str] | None = None) -> Iterator[Record]:
+def read_records(
+    paths: Paths, columns: Sequence[str] | None = None, where: Callable[[str], bool] | None = None
+) -> Iterator[Record]:
     """Yields the records of one or more shards in file order, a row group in memory at a time.
 
     Args:
         paths: a shard, or several.
         columns: the fields to read; the others get their defaults (None for image and mask).
             `id` is always read.
+        where: which ids to yield; all by default. The images of others are not decoded.
 
     Raises:
-        UserError: a shard is missing or is no Parquet file of records.
+        UserError: a shard is missing, damaged or no Parquet file of records.
     """
     wanted = [name for name in SCHEMA.names if columns is None or name in columns or name == "id"]
     for path in _as_paths(paths):
         for row in _rows(path, wanted):
-            row["image"] = decode_image(row["image"]["bytes"]) if row.get("image") else None
-            row["mask"] = decode_mask(row["mask"]["bytes"]) if row.get("mask") else None
-            yield Record(**row)
+            if where is None or where(row["id"]):
+                with explained(f"{path}, image {row['id']},"):
+                    row["image"] = decode_image(row["image"]["bytes"]) if row.get("image") else None
+                    row["mask"] = decode_mask(row["mask"]["bytes"]) if row.get("mask") else None
+                yield Record(**row)
+
+
+def is_id(name: str) -> bool:
+    """Whether a name from outside can be an image's id: safe as a file's name, in a shell, a page, a spreadsheet."""
+    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", name) is not None
+
+
+def clean(text: object) -> str:
+    """A prompt from outside as text that every file can hold: without halves of characters and control characters."""
+    text = str(text).encode("utf-8", "replace").decode()
+    return "".join(c if c.isprintable() or c in "\n\t" else " " for c in text)
 
 
 def read_ids(paths: Paths) -> list[str]:
@@ -128,6 +147,16 @@ def read_ids(paths: Paths) -> list[str]:
     return [row["id"] for path in _as_paths(paths) for row in _rows(path, ["id"])]
 
 
+def read_encoded(paths: Paths, column: str) -> dict[str, bytes | None]:
+    """The encoded images of a column ("image" or "mask") by their ids, in file order.
+
+    Raises:
+        UserError: a shard is missing, damaged or no Parquet file of records.
+    """
+    rows = (row for path in _as_paths(paths) for row in _rows(path, ["id", column]))
+    return {row["id"]: row[column] and row[column]["bytes"] for row in rows}
+
+
 def join_masks(images: Paths, masks: Paths) -> Iterator[Record]:
     """Yields the records of `images` with the masks that `masks` holds for the same ids.
 
@@ -136,11 +165,12 @@ def join_masks(images: Paths, masks: Paths) -> Iterator[Record]:
     Raises:
         UserError: an image has no mask, or a mask of another size than the image.
     """
-    encoded = {row["id"]: row["mask"] for path in _as_paths(masks) for row in _rows(path, ["id", "mask"])}
+    encoded = read_encoded(masks, "mask")
     for record in read_records(images, columns=[name for name in SCHEMA.names if name != "mask"]):
         if not encoded.get(record.id):
             raise UserError(f"{masks} holds no mask for the image {record.id} of {images}: make both anew.")
-        mask = decode_mask(encoded[record.id]["bytes"])
+        with explained(f"{masks}, mask {record.id},"):
+            mask = decode_mask(encoded[record.id])
         if record.image is not None and mask.shape != record.image.shape[:2]:
             raise UserError(
                 f"the mask of {record.id} in {masks} is {mask.shape} and its image in {images} is "
@@ -172,15 +202,13 @@ def encode_mask(mask: np.ndarray) -> bytes:
 
 
 def decode_image(content: bytes) -> np.ndarray:
-    """Returns (h, w, 3) uint8 RGB from any format that Pillow reads."""
-    with Image.open(io.BytesIO(content)) as image:
-        return np.array(image.convert("RGB"))
+    """Returns (h, w, 3) uint8 RGB; raises ValueError for what is no image (`pictures.decode`)."""
+    return np.array(decode(content).convert("RGB"))
 
 
 def decode_mask(content: bytes) -> np.ndarray:
-    """Returns (h, w) bool, True where the stored mask is above 127."""
-    with Image.open(io.BytesIO(content)) as image:
-        return np.array(image.convert("L")) > 127
+    """Returns (h, w) bool, True where the stored mask is above 127; raises ValueError as `decode_image` does."""
+    return np.array(decode(content).convert("L")) > 127
 
 
 def _png(image: Image.Image) -> bytes:
@@ -189,12 +217,17 @@ def _png(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
+def writer_of(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    """A writer that puts a checksum on every page; readers check it."""
+    return pq.ParquetWriter(path, schema, write_page_checksum=True)
+
+
 @contextmanager
 def _open_shard(path: Path) -> Iterator[Callable[[Record], int]]:
     """Yields a function that adds one record to the shard and returns 1."""
     seen: set[str] = set()
     rows: list[dict] = []
-    with atomic(path) as temporary, pq.ParquetWriter(temporary, SCHEMA) as writer:
+    with atomic(path) as temporary, writer_of(temporary, SCHEMA) as writer:
 
         def flush() -> None:
             writer.write_table(pa.Table.from_pylist(rows, schema=SCHEMA))
@@ -227,14 +260,17 @@ def _as_paths(paths: Paths) -> list[Path]:
 
 def _rows(path: Path, columns: Sequence[str]) -> Iterator[dict]:
     """The rows of one shard as dictionaries, images still encoded."""
-    try:
-        with pq.ParquetFile(path) as file:
-            missing = set(columns) - set(file.schema_arrow.names)
-            if missing:
-                raise UserError(f"{path} has no column {', '.join(sorted(missing))}: it is no set of records.")
-            for batch in file.iter_batches(batch_size=ROWS_PER_GROUP, columns=list(columns)):
-                yield from batch.to_pylist()
-    except FileNotFoundError as error:
-        raise UserError(f"{path} is missing: make it first.") from error
-    except pa.ArrowInvalid as error:
-        raise UserError(f"{path} is no Parquet file, or is damaged ({error}): delete it and make it anew.") from error
+    with explained(path):
+        file = pq.ParquetFile(path, page_checksum_verification=True)
+    with file:
+        missing = set(columns) - set(file.schema_arrow.names)
+        if missing:
+            raise UserError(f"{path} has no column {', '.join(sorted(missing))}: it is no set of records.")
+        batches = file.iter_batches(batch_size=ROWS_PER_GROUP, columns=list(columns))
+        while True:
+            with explained(path):
+                batch = next(batches, None)
+                rows = None if batch is None else batch.to_pylist()
+            if rows is None:
+                return
+            yield from rows

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import yaml
 
-ROOT = Path(__file__).parents[2]
+from blemish.config import ROOT, kind, schema
+
 TARGET = ROOT / "config" / "README.md"
 FILES = ("config", "corruptions", "tables", "published", "claims")
 
@@ -28,13 +28,12 @@ A local path is written `file:` and the path from the repository's root. Generat
 
 def document() -> str:
     """The text of config/README.md."""
-    schema = yaml.safe_load((ROOT / "workflow" / "schemas" / "config.schema.yaml").read_text())
     defaults: dict = {}
     for name in FILES:
         defaults |= yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text())
     rows = [
-        f"| `{key}` | {_kind(node)} | {node.get('description', '')} | {_default(default)} |"
-        for key, node, default in _walk(schema, schema["$defs"], defaults, "")
+        f"| `{key}` | {kind(node)} | {node.get('description', '')} | {_default(default)} |"
+        for key, node, default in _walk(schema(), schema()["$defs"], defaults, "")
     ]
     return HEAD + "\n".join(row.replace("\n", " ") for row in rows) + "\n"
 
@@ -49,19 +48,6 @@ def _walk(node: dict, defs: dict, default: object, prefix: str) -> Iterator[tupl
         yield from _walk(child, defs, value, f"{prefix}{name}.")
         if isinstance(child.get("additionalProperties"), dict):
             yield from _walk(child["additionalProperties"], defs, None, f"{prefix}{name}.*.")
-
-
-def _kind(node: dict) -> str:
-    """What values a key takes, in a few characters."""
-    if "enum" in node:
-        return " / ".join("null" if v is None else str(v) for v in node["enum"])
-    kinds = node.get("type", "")
-    text = " or ".join(kinds) if isinstance(kinds, list) else kinds
-    low = node.get("minimum", node.get("exclusiveMinimum"))
-    if low is not None:
-        text += f", {'above' if 'exclusiveMinimum' in node else 'from'} {low}"
-    high = node.get("maximum", node.get("exclusiveMaximum"))
-    return text if high is None else f"{text} to {high}"
 
 
 def _default(value: object) -> str:

@@ -22,6 +22,11 @@ def escape_markdown(text: str) -> str:
     return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", text).replace("\n", " ")
 
 
+def escape_spreadsheet(text: str) -> str:
+    """Text that a spreadsheet shows as it is, and does not run as a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
 def escape_latex(text: str) -> str:
     """Text that LaTeX shows as it is."""
     return "".join(_LATEX.get(character, character) for character in text)

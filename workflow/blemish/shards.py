@@ -15,6 +15,8 @@ from tqdm import tqdm
 
 from blemish.diffusion import Counting
 from blemish.job import atomic
+from blemish.readers import explained
+from blemish.records import writer_of
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +78,8 @@ def file_digest(path: Path) -> str:
 
 def join_records(paths: Sequence[Path], out: Path) -> None:
     """Writes the rows of several files of records as one, as they are encoded."""
-    with atomic(out) as temporary, pq.ParquetWriter(temporary, pq.read_schema(paths[0])) as writer:
+    with atomic(out) as temporary, writer_of(temporary, pq.read_schema(paths[0])) as writer:
         for path in paths:
-            writer.write_table(pq.read_table(path))
+            with explained(path):
+                table = pq.read_table(path, page_checksum_verification=True)
+            writer.write_table(table)

@@ -12,13 +12,13 @@ from __future__ import annotations
 import difflib
 import io
 import itertools
-import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from blemish.job import UserError
+from blemish.readers import read_json
 from blemish.rendering import escape_latex, escape_markdown, markdown, without_repeats
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
 LABELLED = ("human", "pseudo")  # supervisions that are not recipes
-# What metrics.json holds beside the IoU and its interval: shares in %, and numbers of images.
+# What metrics.json holds: the IoU with its interval, other shares in %, and numbers of images.
+IOU = ["iou", "iou_low", "iou_high"]
 SHARES = ["mean_image_iou", "two_class_miou", "f1", "precision", "recall", "average_precision"]
 COUNTS = ["images", "empty_truth"]
 
@@ -102,12 +103,13 @@ def check(
                 if value not in names:
                     raise UserError(
                         f"tables: {name}, {_where(row, column)}: unknown {field} {value!r}"
-                        f"{_closest(value, names)}; the config knows {', '.join(names)}."
+                        f"{closest(value, names)}; the config knows {', '.join(names)}."
                     )
 
 
-def _closest(value: object, names: Sequence[str]) -> str:
-    matches = difflib.get_close_matches(str(value), names, n=1)
+def closest(value: object, names: Iterable[str]) -> str:
+    """`, did you mean 'name'?` for the name that is most like a value, nothing if none is."""
+    matches = difflib.get_close_matches(str(value), list(names), n=1)
     return f", did you mean {matches[0]!r}?" if matches else ""
 
 
@@ -117,10 +119,13 @@ def read_metrics(paths: Sequence[str | Path], runs: Sequence[Sequence]) -> dict[
     Args:
         paths: the files.
         runs: of each file its [train_set, supervision, backbone, seed].
+
+    Raises:
+        UserError: a file is missing or damaged.
     """
     metrics: dict[Detector, list[dict]] = {}
     for path, (*fields, _seed) in zip(paths, runs, strict=True):
-        metrics.setdefault(Detector(*fields), []).append(json.loads(Path(path).read_text()))
+        metrics.setdefault(Detector(*fields), []).append(read_json(path, [*IOU, *SHARES, *COUNTS]))
     return metrics
 
 
@@ -150,7 +155,7 @@ def assemble(table: Mapping, published: Mapping | None, metrics: Mapping[Detecto
     for row, column, cell in _walk(table):
         if cell not in metrics:
             raise UserError(f"tables: no metrics.json of the detector {'/'.join(cell)}: evaluate it first.")
-        seeds = pd.DataFrame(metrics[cell])[["iou", "iou_low", "iou_high", *SHARES, *COUNTS]].astype(float)
+        seeds = pd.DataFrame(metrics[cell])[[*IOU, *SHARES, *COUNTS]].astype(float)
         means = seeds.mean()
         ours = means["iou"]
         number = paper.get((label(row), label(column)), math.nan)

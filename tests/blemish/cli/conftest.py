@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from blemish import configuration
+from blemish import config, configuration
 from blemish.cli import __main__ as cli
 
 torch.set_num_threads(1)
@@ -40,11 +40,12 @@ def weights(tmp_path_factory):
 
     from blemish.segmentation import models
 
-    config = configuration.load([configuration.HOME / "config" / "mini.yaml"])
-    backbone = config["backbones"]["swin-t"]
+    mini = configuration.load([config.HOME / "config" / "mini.yaml"])
+    backbone = mini["backbones"]["swin-t"]
     folder = tmp_path_factory.mktemp("detector")
     torch.manual_seed(0)
-    save_file(models.build(backbone).state_dict(), folder / "weights.safetensors")
+    state = {name: tensor.contiguous() for name, tensor in models.build(backbone).state_dict().items()}
+    save_file(state, folder / "weights.safetensors")
     (folder / "card.json").write_text(json.dumps({"backbone": backbone}))
     return folder / "weights.safetensors"
 
@@ -69,6 +70,7 @@ def no_results(tmp_path, monkeypatch):
     home = tmp_path / "home"
     home.mkdir()
     for name in ("config", "workflow/schemas", "resources/mini/diffusion"):
-        shutil.copytree(configuration.HOME / name, home / name)
-    monkeypatch.setattr(configuration, "HOME", home)
+        shutil.copytree(config.HOME / name, home / name)
+    for module in (config, configuration):
+        monkeypatch.setattr(module, "HOME", home)
     monkeypatch.chdir(tmp_path)

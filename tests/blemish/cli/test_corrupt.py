@@ -57,9 +57,9 @@ def test_an_image_without_a_mask_is_named(blemish, pictures, tmp_path):
     ("recipe", "sentence"),
     [
         ("propsed-40", 'did you mean "proposed-40"'),
-        ("{method: blurr, step: 30}", 'did you mean "blur"'),
-        ("{method: blur, step: 30, width: 2}", 'no parameter "width"'),
-        ("{method: blur, step: 77}", "no step 77"),
+        ("{method: blurr, step: 30}", "did you mean 'blur'"),
+        ("{method: blur, step: 30, width: 2}", "width is no key"),
+        ("{method: blur, step: 77}", "step is 77"),
         ("{method: blur}", "lacks a method or a step"),
         ("{method: blur, step: [}", "no YAML"),
     ],

@@ -121,7 +121,7 @@ def test_sets_that_cannot_be_exported_are_named(blemish, records, tmp_path):
         ([tmp_path / "other"], "2 sets: name one of them, such as .*corrupted/x"),
         ([tmp_path / "clean.parquet"], "clean holds no image or no mask"),
         ([tmp_path / "none"], "no records"),
-        ([tmp_path / "text.parquet"], "no Parquet file"),
+        ([tmp_path / "text.parquet"], "damaged"),
         ([tmp_path / "missing.parquet"], "missing"),
         ([folder, tmp_path / "other/corrupted"], "the id a comes twice"),
     ):

@@ -45,7 +45,6 @@ def configure(overlays: Sequence[Path] | None) -> dict:
     from blemish import configuration
 
     config = configuration.load(overlays or [configuration.HOME / "config" / "mini.yaml"])
-    configuration.check(config)
     said = ", ".join(map(str, overlays)) if overlays else "the embedded mini world (config/mini.yaml)"
     say(f"Config: {said}; images become {config['resolution']}x{config['resolution']} pixels.")
     return config

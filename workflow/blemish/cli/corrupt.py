@@ -33,12 +33,13 @@ def corrupt(
     image's stem holds its prompt. DIR gets images/, masks/, records.parquet (both, and where they came from),
     strength.csv (how far each image was changed) and card.json (what was used).
     """
-    from blemish import corruptions
+    from blemish.config import check_recipe
     from blemish.sources import folder
 
     settings = common.configure(config)
     chosen = _recipe(recipe, settings["recipes"])
-    corruptions.check({chosen["name"]: chosen}, settings["inversion"]["steps"])
+    own = {key: value for key, value in chosen.items() if key != "name"}
+    check_recipe(chosen["name"], own, settings["inversion"]["steps"], "--recipe")
     found = folder.find(images)
     given = masks and folder.match_masks(found, masks)
     selector = None if masks else weights or common.selector_weights(settings)

@@ -9,19 +9,22 @@ that returns z_t^sel of Eq. 5, the latents that take the place of the inverted o
     z_t: the inverted latents at the step of corruption, same shape
     phi, p: phi' and p' of Eq. 4 at that step, floats
     generators: one CPU generator per sample, the only source of random numbers
-    parameters: the method's own, from its recipe in config/corruptions.yaml
+    parameters: the method's own, from its recipe in config/corruptions.yaml; the file describes them in a
+        literal `PARAMETERS`, name -> JSON Schema, by which recipes are checked before anything runs
 A method sees no mask: `blemish.pipeline` alone blends its latents in, so that no method can break confinement
     (Eq. 1).
 """
 
 from __future__ import annotations
 
+import ast
 import difflib
 import functools
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from pathlib import Path
 
 from blemish.job import UserError
 
@@ -31,26 +34,13 @@ def methods() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
 
-def check(recipes: Mapping[str, Mapping], steps: int) -> None:
-    """Checks the recipes of config/corruptions.yaml before anything runs; imports no method.
-
-    Args:
-        recipes: name -> method, step, the method's own parameters.
-        steps: DDIM steps of the whole schedule.
-
-    Raises:
-        UserError: names the first recipe with an unknown method, or a step that the schedule does not have.
-    """
-    for name, recipe in recipes.items():
-        try:
-            _known(recipe["method"])
-        except UserError as error:
-            raise UserError(f"recipes.{name}: {error}") from None
-        if recipe["step"] > steps:
-            raise UserError(
-                f"recipes.{name}: there is no step {recipe['step']} in a schedule of {steps}: "
-                f"choose 0 (everything inverted) to {steps} (the image latent)."
-            )
+def parameters(method: str) -> dict[str, dict]:
+    """A method's own parameters, name -> JSON Schema: `PARAMETERS` of its file, which is not imported for it."""
+    tree = ast.parse(Path(__path__[0], f"{method}.py").read_text())
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "PARAMETERS":
+            return ast.literal_eval(node.value)
+    return {}
 
 
 def load(method: str, **parameters) -> Callable:

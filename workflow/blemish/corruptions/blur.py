@@ -3,6 +3,8 @@
 import torch
 import torch.nn.functional as F
 
+PARAMETERS = {"sigma": {"type": "number", "minimum": 0.1, "maximum": 64, "description": "Latent cells"}}
+
 
 def select(z0, z_t, phi, p, generators, sigma=2.0):
     """The inverted latents under a Gaussian filter of standard deviation sigma > 0, in latent cells."""

@@ -2,6 +2,8 @@
 
 import torch.nn.functional as F
 
+PARAMETERS = {"factor": {"type": "integer", "minimum": 1, "description": "Latent cells of a block's side"}}
+
 
 def select(z0, z_t, phi, p, generators, factor=8):
     """The inverted latents averaged over blocks of factor x factor cells and enlarged again."""

@@ -4,6 +4,8 @@ import torch
 
 from blemish.job import UserError
 
+PARAMETERS = {"degrees": {"type": "integer", "multipleOf": 90, "description": "Counter-clockwise"}}
+
 
 def select(z0, z_t, phi, p, generators, degrees=90):
     """The inverted latents turned about their centre, counter-clockwise, by a multiple of 90 degrees."""

@@ -16,18 +16,17 @@ from pathlib import Path
 from blemish.segmentation import mmcv_lite  # noqa: F401  isort: skip
 
 import numpy as np
-import pyarrow.parquet as pq
 import torch
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from torch.utils.data import Dataset, Sampler
 
 from blemish.job import UserError
-from blemish.records import decode_image, decode_mask, read_ids
+from blemish.readers import explained
+from blemish.records import decode_image, decode_mask, read_encoded
 
 CROP = 512  # pixels; the crop of mmseg's configs
 IN_MEMORY = 16 * 2**30  # bytes of decoded images that one training may hold: 16,384 of 512x512
-ROWS = 64  # read at a time
 
 
 class SegmentationDataset(Dataset):
@@ -94,8 +93,8 @@ class RecordsDataset(SegmentationDataset):
     """
 
     def __init__(self, images: Sequence[Path], masks: Sequence[Path] | None = None, memory: int = IN_MEMORY):
-        found = _encoded(images, "image")
-        truths = _encoded(masks or images, "mask")
+        found = read_encoded(images, "image")
+        truths = read_encoded(masks or images, "mask")
         bare = [name for name, image in found.items() if not image or not truths.get(name)]
         if bare:
             raise UserError(
@@ -118,18 +117,15 @@ class RecordsDataset(SegmentationDataset):
 
     def pair(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         image, mask = self._pairs[index]
-        return (image, mask) if self._decoded else (decode_image(image), decode_mask(mask).astype(np.uint8))
-
-
-def _encoded(paths: Sequence[Path], column: str) -> dict[str, bytes | None]:
-    """The encoded images of a column by their ids, in file order."""
-    ids = read_ids(paths)  # says in a sentence what is wrong with a shard
-    contents: list[bytes | None] = []
-    for path in paths:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=ROWS, columns=[column]):
-                contents += [image and image["bytes"] for image in batch.column(0).to_pylist()]
-    return dict(zip(ids, contents, strict=True))
+        if self._decoded:
+            return image, mask
+        with explained(f"{self.ids[index]}, to be trained on,"):
+            image, mask = decode_image(image), decode_mask(mask).astype(np.uint8)
+        if mask.shape != image.shape[:2]:
+            raise UserError(
+                f"the mask of {self.ids[index]} is {mask.shape} and its image {image.shape[:2]}: make both at one size."
+            )
+        return image, mask
 
 
 def _digest(ids: Sequence[str], pairs: Sequence[tuple[bytes, bytes]]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import logging
 import os
 import shutil
 import time
@@ -23,12 +24,14 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import LOOPS
 from mmengine.runner import IterBasedTrainLoop, Runner, find_latest_checkpoint
-from safetensors.torch import save_file
 from torch.utils.data import DataLoader
 
 from blemish.job import UserError, atomic, atomic_folder
 from blemish.segmentation import checkpoints, curves, models  # noqa: F401  curves registers itself
 from blemish.segmentation.dataset import BatchSampler, SegmentationDataset
+from blemish.tensors import save
+
+log = logging.getLogger(__name__)
 
 VERSIONS = ("torch", "mmsegmentation", "mmengine", "mmcv-lite", "numpy")
 
@@ -101,6 +104,7 @@ def train(
     }
     if rank == 0:
         _forget_other_settings(state, settings)
+        _forget_damaged(state)
     if processes > 1:
         _join(device)
     started = time.time()
@@ -222,6 +226,21 @@ def _forget_other_settings(state: Path, settings: dict) -> None:
         temporary.write_text(text)
 
 
+def _forget_damaged(state: Path) -> None:
+    """Removes checkpoints that cannot be read: training goes on from the one before, or anew."""
+    while last := find_latest_checkpoint(str(state)):
+        fault = checkpoints.fault(Path(last))
+        if fault is None:
+            return
+        log.warning("the checkpoint %s is damaged (%s): going on from the one before", last, fault)
+        Path(last).unlink(missing_ok=True)
+        left = sorted(state.glob("iter_*.pth"), key=lambda path: int(path.stem.removeprefix("iter_")))
+        if left:
+            (state / "last_checkpoint").write_text(str(left[-1]))
+        else:
+            (state / "last_checkpoint").unlink()
+
+
 def _join(device: str) -> None:
     """Enters torchrun's group of processes; returns when all have come."""
     if device == "cuda":
@@ -294,12 +313,11 @@ def _curve(hub: MessageHub) -> list[tuple[int, float, float]]:
 
 
 def _write(out: Path, model: torch.nn.Module, card: dict, curve: list[tuple[int, float, float]]) -> None:
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     with atomic(out / "loss.csv") as temporary, open(temporary, "w", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(("iteration", "loss", "lr"))
         writer.writerows((i, f"{loss:.6g}", f"{rate:.6g}") for i, loss, rate in curve)
-    with atomic(out / "weights.safetensors") as temporary:
-        save_file(tensors, temporary)
+    save(out / "weights.safetensors", state)
     with atomic(out / "card.json") as temporary:
         temporary.write_text(json.dumps(card, indent=2) + "\n")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import heapq
-import io
 import json
 import logging
 import shutil
@@ -19,10 +18,11 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from PIL import Image
 
 from blemish.job import UserError, atomic
-from blemish.records import Record, read_records, write_records, write_shards
+from blemish.pictures import decode_rgb
+from blemish.records import Record, clean, is_id, read_records, write_records, write_shards
+from blemish.rendering import escape_spreadsheet
 from blemish.sources import hub
 from blemish.sources.framing import crop, scale
 from blemish.sources.tars import Sample, Skipped, read_samples
@@ -59,6 +59,9 @@ def draw(
     tars = hub.list_files(source, "data/*.tar")
     if len(tars) < source["tars"]:
         raise UserError(f"{source['repo']} has {len(tars)} tars, and sources.hps.tars asks for {source['tars']}.")
+    for tar in tars:
+        if not is_id(PurePosixPath(tar).stem):
+            raise UserError(f"{source['repo']} holds {tar!r}, and ids begin with a tar's name: rename it.")
     drawn = np.random.default_rng(seed).choice(tars, size=source["tars"], replace=False)
     chosen = sorted(str(tar) for tar in drawn)
     state = Path(ledger).parent / ".drawn"
@@ -94,16 +97,16 @@ def _draw_from_tar(source: Mapping, tar: str, share: int, seed: int, size: int, 
                     skipped.add(sample.member, "its image is drawn already")
                     continue
                 try:
-                    with Image.open(io.BytesIO(sample.content)) as image:
-                        width, height = image.size
-                        pixels = crop(scale(image, size), size)
-                except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-                    skipped.add(sample.member, "its image cannot be read")
+                    image = decode_rgb(sample.content)
+                except ValueError as error:
+                    skipped.add(sample.member, "its image cannot be read", str(error))
                     continue
+                pixels = crop(scale(image, size), size)
                 seen.add(digest)
                 id_ = f"{PurePosixPath(tar).stem}-{digest[:16]}"
-                rows.writerow((tar, sample.member, digest, width, height, id_))
-                prompt = str(sample.about[source["prompt"]] or "")
+                cells = map(escape_spreadsheet, (tar, sample.member))
+                rows.writerow((*cells, digest, *image.size, id_))
+                prompt = clean(sample.about[source["prompt"]] or "")
                 yield Record(id_, pixels, None, prompt, source=f"hps:{tar}/{sample.member}")
             if len(seen) < share:
                 raise UserError(

@@ -6,7 +6,6 @@ jpg_0, image_1_uid, jpg_1, caption. Only the columns and row groups that are nee
 
 from __future__ import annotations
 
-import io
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -15,10 +14,10 @@ from pathlib import PurePosixPath
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image
 
 from blemish.job import UserError
-from blemish.records import Record, read_records, write_records
+from blemish.pictures import decode_rgb
+from blemish.records import Record, clean, read_records, write_records
 from blemish.sources import hub
 from blemish.sources.framing import crop, scale, stretch_mask
 
@@ -52,9 +51,8 @@ def fetch_images(ids: Sequence[str], split: str, source: Mapping, size: int, out
         for name in hub.list_files(source, f"data/{split}-*.parquet"):
             for id_, content, prompt in _rows(source, name, wanted):
                 try:
-                    with Image.open(io.BytesIO(content)) as image:
-                        pixels = scale(image, size)
-                except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+                    pixels = scale(decode_rgb(content), size)
+                except ValueError as error:
                     logger.warning("the image %s in %s cannot be read: %s", id_, name, error)
                     continue
                 wanted.discard(id_)
@@ -107,14 +105,16 @@ def _rows(source: Mapping, name: str, wanted: set[str]) -> Iterator[tuple[str, b
                 for uid, image in columns:
                     rows: dict[str, int] = {}
                     for i, value in enumerate(uids[uid].to_pylist()):
-                        id_ = PurePosixPath(value or "").stem
+                        id_ = PurePosixPath(str(value or "")).stem
                         if id_ in wanted:
                             rows.setdefault(id_, i)
                     if rows:
                         table = file.read_row_group(group, columns=[image, PROMPT], use_threads=False)
                         table = table.take(list(rows.values()))
                         yield from zip(rows, _contents(table[image]), _prompts(table), strict=True)
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowException, OSError, ValueError, TypeError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         raise UserError(f"{source['repo']}/{name} is no Parquet file, or is damaged ({error}).") from error
 
 
@@ -127,10 +127,10 @@ def _layout(file: pq.ParquetFile, where: str) -> list[tuple[str, str]]:
 
 
 def _contents(column: pa.ChunkedArray) -> list[bytes]:
-    """Encoded images, stored as such or as `{bytes, path}`; b"" for none."""
-    values = column.to_pylist()
-    return [(value["bytes"] if isinstance(value, dict) else value) or b"" for value in values]
+    """Encoded images, stored as such or as `{bytes, path}`; b"" for what is none."""
+    values = [value.get("bytes") if isinstance(value, dict) else value for value in column.to_pylist()]
+    return [value if isinstance(value, bytes) else b"" for value in values]
 
 
 def _prompts(table: pa.Table) -> list[str]:
-    return [value or "" for value in table[PROMPT].to_pylist()]
+    return [clean(value or "") for value in table[PROMPT].to_pylist()]

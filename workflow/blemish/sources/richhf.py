@@ -19,13 +19,15 @@ import numpy as np
 from blemish import annotations
 from blemish.annotations import Evidence, Policy, Verdict
 from blemish.job import UserError, atomic
-from blemish.records import Record, write_records
+from blemish.records import Record, is_id, write_records
+from blemish.rendering import escape_spreadsheet
 from blemish.tfrecords import Example, read_examples
 
 SCORES = ("aesthetics_score", "artifact_score", "misalignment_score", "overall_score")
 PAPER_KEPT = {"train": 7801, "test": 500}  # §4.1
 RELEASED = {"train": 15810, "test": 955}  # records of the published files
 COLUMNS = ("id", "annotators", "evidence", "kept", "reason", "by_plateaus", "by_scores", "plateaus")
+UNUSABLE = ("unreadable_map", "unusable_name")
 BATCH = 64  # records that a process analyses at a time
 
 logger = logging.getLogger("blemish.richhf")
@@ -45,6 +47,14 @@ class Analysed(NamedTuple):
         """(h, w) bool."""
         height, width = self.shape
         return np.unpackbits(self.bits, count=height * width).reshape(self.shape).astype(bool)
+
+
+class Unusable(NamedTuple):
+    """A sample that is left out because it cannot be read; `reason` is one of `UNUSABLE`."""
+
+    id: str
+    reason: str
+    detail: str
 
 
 def label_split(
@@ -68,8 +78,10 @@ def label_split(
         processes: how many analyse maps at once.
 
     Raises:
-        UserError: a file is missing or damaged, or holds no RichHF samples; names file and byte offset.
+        UserError: a file is missing or damaged, or holds no RichHF samples; names file and byte offset. Or more than
+            the share `policy.unreadable_allowed` of the samples cannot be read.
     """
+    unusable: list[Unusable] = []
     evidence: list[Evidence] = []
     verdicts: list[Verdict] = []
     levels = np.zeros(256, np.int64)
@@ -80,6 +92,11 @@ def label_split(
 
         def kept() -> Iterator[Record]:
             for sample in _analyse_all(tfrecords, policy, processes):
+                if isinstance(sample, Unusable):
+                    unusable.append(sample)
+                    logger.warning("the sample %r is left out, %s: %s", *sample)
+                    rows.writerow((escape_spreadsheet(sample.id), None, "none", False, sample.reason, *3 * [None]))
+                    continue
                 verdict = annotations.decide(sample.evidence, policy)
                 evidence.append(sample.evidence)
                 verdicts.append(verdict)
@@ -87,9 +104,15 @@ def label_split(
                 rows.writerow(_audit_row(sample.id, sample.evidence, verdict))
                 if verdict.kept:
                     yield Record(sample.id, None, sample.mask, source=f"richhf:{split}/{sample.id}")
+            samples = len(unusable) + len(verdicts)
+            if len(unusable) > policy.unreadable_allowed * samples:
+                raise UserError(
+                    f"{len(unusable)} of {samples} samples cannot be read, the one {unusable[0].detail}: fetch the "
+                    "file again, or raise labels.unreadable_allowed."
+                )
 
         write_records(labels, kept())
-    _write_summary(summary, split, policy, evidence, verdicts, levels)
+    _write_summary(summary, split, policy, unusable, evidence, verdicts, levels)
 
 
 def every_policy(policy: Policy) -> dict[str, Policy]:
@@ -103,7 +126,7 @@ def every_policy(policy: Policy) -> dict[str, Policy]:
     }
 
 
-def _analyse_all(paths: Sequence[str | PathLike], policy: Policy, processes: int) -> Iterator[Analysed]:
+def _analyse_all(paths: Sequence[str | PathLike], policy: Policy, processes: int) -> Iterator[Analysed | Unusable]:
     """The analysed samples in file order; no more than a few batches are in memory at a time."""
     examples = ((path, offset, example) for path in paths for offset, example in read_examples(path))
     batches = iter(lambda: list(islice(examples, BATCH)), [])
@@ -121,22 +144,26 @@ def _analyse_all(paths: Sequence[str | PathLike], policy: Policy, processes: int
             yield from running.popleft().result()
 
 
-def _analyse_batch(batch: list[tuple[str | PathLike, int, Example]], policy: Policy) -> list[Analysed]:
+def _analyse_batch(batch: list[tuple[str | PathLike, int, Example]], policy: Policy) -> list[Analysed | Unusable]:
     return [_analyse(path, offset, example, policy) for path, offset, example in batch]
 
 
-def _analyse(path: str | PathLike, offset: int, example: Example, policy: Policy) -> Analysed:
+def _analyse(path: str | PathLike, offset: int, example: Example, policy: Policy) -> Analysed | Unusable:
     try:
-        name = example["filename"].decode()
-        pixels = annotations.decode_map(example["artifact_map"])
-        scores = {score: example[score][0] for score in SCORES}
-    except KeyError as error:
+        name, content = example["filename"].decode(errors="replace"), bytes(memoryview(example["artifact_map"]))
+        scores = {score: float(example[score][0]) for score in SCORES}
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise UserError(f"the record at byte {offset:,} of {path} has no {error}: it is not RichHF-18k.") from error
+    id_ = PurePosixPath(name).stem
+    if not is_id(id_):
+        return Unusable(id_, "unusable_name", f"at byte {offset:,} of {path}: the name {name!r} cannot be an id")
+    try:
+        pixels = annotations.decode_map(content)
     except ValueError as error:
-        raise UserError(f"the artifact map at byte {offset:,} of {path} cannot be used: {error}.") from error
+        return Unusable(id_, "unreadable_map", f"at byte {offset:,} of {path}: {error}")
     found = annotations.weigh(pixels, scores, policy)
     mask = annotations.binarize(pixels, policy)
-    return Analysed(PurePosixPath(name).stem, found, np.packbits(mask), mask.shape, annotations.count_levels(pixels))
+    return Analysed(id_, found, np.packbits(mask), mask.shape, annotations.count_levels(pixels))
 
 
 def _audit_row(id_: str, found: Evidence, verdict: Verdict) -> tuple:
@@ -157,20 +184,23 @@ def _write_summary(
     path: str | PathLike,
     split: str,
     policy: Policy,
+    unusable: list[Unusable],
     evidence: list[Evidence],
     verdicts: list[Verdict],
     levels: np.ndarray,
 ) -> None:
     kept = sum(verdict.kept for verdict in verdicts)
-    paper = PAPER_KEPT[split] if RELEASED.get(split) == len(verdicts) else None
+    samples = len(verdicts) + len(unusable)
+    paper = PAPER_KEPT[split] if RELEASED.get(split) == samples else None
     reasons = {
         which: dict(sorted(Counter(v.reason for v in verdicts if v.kept is value).items()))
         for which, value in (("kept", True), ("dropped", False))
     }
+    reasons["dropped"] |= dict(sorted(Counter(sample.reason for sample in unusable).items()))
     report = {
         "split": split,
         "policy": asdict(policy),
-        "samples": len(verdicts),
+        "samples": samples,
         "kept": kept,
         "paper_samples": RELEASED.get(split),
         "paper_kept": PAPER_KEPT.get(split),
@@ -184,7 +214,7 @@ def _write_summary(
     }
     with atomic(Path(path)) as temporary:
         temporary.write_text(json.dumps(report, indent=1) + "\n")
-    logger.info("%s: %d of %d samples kept; %s", split, kept, len(verdicts), reasons)
+    logger.info("%s: %d of %d samples kept; %s", split, kept, samples, reasons)
     if paper is not None and kept != paper:
         logger.warning(
             "the paper kept %d of these samples, this policy keeps %d; %s names the counts of every policy",

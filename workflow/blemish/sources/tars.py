@@ -41,17 +41,17 @@ class Skipped:
         self.tar = tar
         self.counts: Counter[str] = Counter()
 
-    def add(self, name: str, reason: str) -> None:
+    def add(self, name: str, reason: str, detail: str = "") -> None:
         self.counts[reason] += 1
         if self.counts[reason] <= NAMED:
-            logger.warning("%s: %r is left out: %s", self.tar, name, reason)
+            logger.warning("%s: %r is left out: %s%s", self.tar, name, reason, f" ({detail})" if detail else "")
 
 
 def read_samples(stream: BinaryIO, skipped: Skipped) -> Iterator[Sample]:
     """Yields the samples `<key>.json` + `<key>.jpg|jpeg|png` of a tar in its order.
 
-    Members that are links, devices, absolute or lead upwards, twofold members, and samples without a readable
-    JSON or without an image are left out.
+    Left out are members that are links, devices, absolute or lead upwards, or whose names cannot be printed; twofold
+    members; and samples without a readable JSON or without an image.
 
     Raises:
         UserError: the tar is damaged or cut off.
@@ -84,7 +84,7 @@ def read_samples(stream: BinaryIO, skipped: Skipped) -> Iterator[Sample]:
                     elif len(waiting) > APART:
                         _give_up(waiting, next(iter(waiting)), skipped)
             end = archive.offset
-    except tarfile.TarError as error:
+    except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:  # headers of nonsense
         raise UserError(f"{skipped.tar} is damaged or cut off ({error}): fetch it anew.") from error
     if size - end > PADDING:
         raise UserError(f"{skipped.tar} is damaged at byte {end:,} of {size:,}: fetch it anew.")
@@ -94,6 +94,8 @@ def read_samples(stream: BinaryIO, skipped: Skipped) -> Iterator[Sample]:
 
 def _fault(member: tarfile.TarInfo) -> str | None:
     path = PurePosixPath(member.name)
+    if not member.name.isprintable():
+        return "its name holds control characters, or is no UTF-8"
     if not member.isfile() and not member.isdir():
         return "it is a link or a device"
     if path.is_absolute() or ".." in path.parts:
@@ -105,7 +107,7 @@ def _sample(key: str, parts: dict[str, bytes], skipped: Skipped) -> Iterator[Sam
     suffix = next(suffix for suffix in parts if suffix != ".json")
     try:
         about = json.loads(parts[".json"])
-    except ValueError:  # covers bad JSON and bad UTF-8
+    except (ValueError, RecursionError):  # bad JSON, bad UTF-8, brackets without end
         about = None
     if isinstance(about, dict):
         yield Sample(key, key + suffix, parts[suffix], about)
