@@ -42,6 +42,8 @@ def corrupt(
     found = folder.find(images)
     given = masks and folder.match_masks(found, masks)
     selector = None if masks else weights or common.selector_weights(settings)
+    if selector:
+        common.backbone_of(selector)  # before any image is read
     with common.new_folder(out) as target, TemporaryDirectory(dir=target) as work, common.gpu(settings, "corrupt"):
         _run(found, given, selector, chosen, settings, target, Path(work))
     typer.echo(f"{len(found)} images corrupted by {chosen['name']}: {out}")
@@ -66,7 +68,25 @@ def _recipe(text: str, recipes: Mapping[str, Mapping]) -> dict:
     step = own.get("step")
     if not isinstance(own.get("method"), str) or not isinstance(step, int) or isinstance(step, bool) or step < 0:
         raise UserError(f"the recipe {text} lacks a method or a step: write {{method: blur, step: 30, sigma: 2}}.")
-    return {"name": f"own-{own['method']}-{own['step']}", **own}
+    _try(own)
+    return {**own, "name": f"own-{own['method']}-{own['step']}"}
+
+
+def _try(recipe: Mapping) -> None:
+    """Runs an own recipe's method on latents of zeros, so that parameters it can't work with are found now."""
+    import torch
+
+    from blemish import corruptions
+
+    parameters = {key: value for key, value in recipe.items() if key not in ("method", "step")}
+    select = corruptions.load(recipe["method"], **parameters)
+    z = torch.zeros(1, 4, 8, 8)
+    try:
+        selected = select(z, z, 1.0, 1.0, [torch.Generator()])
+    except (ArithmeticError, RuntimeError, TypeError, ValueError) as error:
+        raise UserError(f"{recipe['method']} cannot work with {parameters}: {error}.") from error
+    if selected.shape != z.shape or not selected.isfinite().all():
+        raise UserError(f"{recipe['method']} cannot work with {parameters}: what it gives are no latents.")
 
 
 def _run(
