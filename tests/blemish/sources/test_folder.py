@@ -1,4 +1,5 @@
 import csv
+import os
 
 import numpy as np
 import pytest
@@ -39,6 +40,14 @@ def test_equal_stems_get_names_of_their_own_whatever_else_is_there(tmp_path):
     assert ids["a/face.png"].startswith("face-") and ids["b/Face.png"].startswith("Face-")
     (tmp_path / "hand.png").unlink()
     assert ids.items() >= {found.name: found.id for found in find([tmp_path])}.items()
+
+
+def test_a_name_in_no_known_encoding_can_be_stored(tmp_path):
+    name = tmp_path / os.fsdecode(b"n\xff\n.png")
+    picture(name)
+    frame_part(tmp_path, 0, 1, 16, tmp_path / "0.parquet", tmp_path / "0.csv")
+    (record,) = read_records(tmp_path / "0.parquet")
+    assert (record.id, record.source) == ("n", "file:n\ufffd\n.png")
 
 
 @given(st.lists(st.text(max_size=20), max_size=8, unique=True))

@@ -85,7 +85,10 @@ def default_weights(config: Mapping, pattern: str) -> list[Path]:
     results = Path(config["pathvars"]["results"])
     found = sorted((configuration.locate(results) or results).glob(f"detectors/{pattern}/weights.safetensors"))
     if not found:
-        raise UserError(f"{results} holds no trained detector {pattern}: run `make demo`, or give one with --weights.")
+        raise UserError(
+            f"{results} holds no trained detector: run Snakemake first (`make demo` for the mini world), or give the "
+            "weights of one with --weights."
+        )
     return found
 
 

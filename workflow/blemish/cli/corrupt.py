@@ -43,6 +43,8 @@ def corrupt(
     found = folder.find(images)
     given = masks and folder.match_masks(found, masks)
     selector = None if masks else weights or common.selector_weights(settings)
+    if selector:
+        common.backbone_of(selector)  # before any image is read
     with common.new_folder(out) as target, TemporaryDirectory(dir=target) as work, common.gpu(settings, "corrupt"):
         _run(found, given, selector, chosen, settings, target, Path(work))
     typer.echo(f"{len(found)} images corrupted by {chosen['name']}: {out}")
@@ -67,7 +69,7 @@ def _recipe(text: str, recipes: Mapping[str, Mapping]) -> dict:
     step = own.get("step")
     if not isinstance(own.get("method"), str) or not isinstance(step, int) or isinstance(step, bool) or step < 0:
         raise UserError(f"the recipe {text} lacks a method or a step: write {{method: blur, step: 30, sigma: 2}}.")
-    return {"name": f"own-{own['method']}-{own['step']}", **own}
+    return {**own, "name": f"own-{own['method']}-{own['step']}"}
 
 
 def _run(

@@ -31,6 +31,7 @@ def detect(
     settings = common.configure(config)
     found = folder.find(images)
     weights = weights or common.best_weights(settings)
+    common.backbone_of(weights)  # before any image is read
     common.say(f"Detector: {weights}.")
     threshold = settings["evaluation"]["threshold"]
     with common.new_folder(out) as target, common.gpu(settings, "detect"):
@@ -43,7 +44,7 @@ def detect(
             depth = (probability * 65535).round().astype(np.uint16)
             common.save_png(depth, target / "probabilities" / f"{item.id}.png")
             common.save_png(overlay(record.image, artifact), target / "overlays" / f"{item.id}.png")
-            rows.append((item.id, item.path, int(artifact.sum()), float(artifact.mean()), float(probability.max())))
+            rows.append((item.id, item.name, int(artifact.sum()), float(artifact.mean()), float(probability.max())))
         clean.unlink()
         with open(target / "detections.csv", "w", newline="") as file:
             table = csv.writer(file, lineterminator="\n")

@@ -41,6 +41,7 @@ def score(
     from blemish.sources import folder
 
     settings = common.configure(config)
+    common.backbone_of(weights)  # before any image is read
     if (masks is None) != all(path.suffix == ".parquet" for path in images):
         raise UserError("give images with --masks, or Parquet files of records, which hold their own masks, without.")
     with (

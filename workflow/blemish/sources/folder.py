@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import logging
+import os
 import re
 import warnings
 from collections import Counter
@@ -56,15 +57,20 @@ def find(paths: Iterable[str | PathLike]) -> list[Found]:
             for file in inside:
                 name = file.relative_to(path)
                 if not any(part.startswith(".") for part in name.parts):
-                    files.setdefault(file.resolve(), (file, name.as_posix()))
+                    files.setdefault(file.resolve(), (file, _text(name)))
         elif path.is_file():
-            files.setdefault(path.resolve(), (path, path.name))
+            files.setdefault(path.resolve(), (path, _text(Path(path.name))))
         else:
             raise UserError(f"there is no file or folder {path}.")
     if not files:
         raise UserError(f"{', '.join(map(str, given))} holds no image: {', '.join(SUFFIXES)} are looked for.")
     ids = safe_names({path.as_posix(): path.stem for path, _ in files.values()})
     return [Found(id_, path, name) for id_, (path, name) in zip(ids, files.values(), strict=True)]
+
+
+def _text(path: Path) -> str:
+    """A path in UTF-8, as files hold it, whatever its bytes are."""
+    return os.fsencode(path.as_posix()).decode(errors="replace")
 
 
 def safe_names(wanted: Mapping[str, str]) -> list[str]:
