@@ -1,4 +1,4 @@
-"""Kills jobs and Snakemake at random moments of a small run until it is through, and compares it with an undisturbed one.
+"""Kills jobs and Snakemake at random moments of a small run until it is through; compares it with a calm one.
 
 `python tests/faults/kill.py FOLDER [--kills 50] [--seed 0] [--targets ...]` works in FOLDER/undisturbed (a finished run
 there is used as it is) and FOLDER/killed, and prints a summary as JSON. Exit code 1 if anything differs.
@@ -51,9 +51,8 @@ def start(folder: Path, targets: list[str], output: Path) -> subprocess.Popen:
 def jobs_of(snakemake: subprocess.Popen) -> list[tuple[int, str]]:
     """(process id, rule) of the scripts that a Snakemake runs."""
     listing = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(snakemake.pid)], capture_output=True, text=True)
-    found = (
-        re.match(r"\s*(\d+) .*/\.snakemake/scripts/tmp[^.]*\.(\w+)\.py", line) for line in listing.stdout.splitlines()
-    )
+    script = re.compile(r"\s*(\d+) .*/\.snakemake/scripts/tmp[^.]*\.(\w+)\.py")
+    found = map(script.match, listing.stdout.splitlines())
     return [(int(m[1]), m[2]) for m in found if m]
 
 
