@@ -8,7 +8,7 @@ sys.path.insert(0, os.path.join(workflow.basedir, "workflow"))
 # The jobs' interpreters import the package too.
 os.environ.update(PYTHONPATH=os.pathsep.join([sys.path[0], *filter(None, [os.environ.get("PYTHONPATH")])]))
 
-from blemish import devices, tables, workload
+from blemish import devices, locks, tables, workload
 from blemish.config import check
 from blemish.job import UserError
 from blemish.provenance import canonical, fingerprint, note
@@ -28,6 +28,9 @@ if OWN_POOLS:
         LISTINGS = folder.listings(OWN_POOLS)
     except UserError as error:
         raise WorkflowError(str(error)) from None
+if workflow.is_main_process and not workflow.dryrun:
+    locks.forget_stale(os.path.join(os.getcwd(), ".snakemake"))
+
 TRAIN_SETS = ["richhf-100", *config["pools"]]
 GPU = config["gpus"] if config["device"] == "cuda" else 0
 ONE_GPU = min(GPU, 1)

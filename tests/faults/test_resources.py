@@ -184,7 +184,7 @@ def test_not_even_the_log_can_be_written(disk):
 
 LIMIT = """
     import resource
-    import torch, pandas, pyarrow.parquet, mmseg.models, diffusers.models.unets.unet_2d_condition
+    import blemish.pipeline, blemish.segmentation.train, diffusers.models.unets.unet_2d_condition
     pages = int(open("/proc/self/statm").read().split()[0])
     limit = pages * 4096 + {room}
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

@@ -108,9 +108,8 @@ def test_after_snakemake_was_killed_the_next_start_makes_the_same_files(run, und
     job = job_of(process)
     process.kill()
     process.wait()
-    for arguments in (["--unlock"], []):  # the second at once, whatever became of the job
-        done = snakemake(target, *arguments, *OPTIONS, folder=run)
-        assert done.returncode == 0, said(done)
+    done = snakemake(target, *OPTIONS, folder=run)  # at once, whatever became of the job
+    assert done.returncode == 0, said(done)
     end = time.monotonic() + 60
     while Path(f"/proc/{job}").exists() and time.monotonic() < end:
         time.sleep(0.1)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from blemish.job import UserError
+from blemish.job import UserError, explain
 from blemish.readers import read_json
 from blemish.sampling import Condition, Denoiser, standard_normal
 from blemish.schedule import Schedule
@@ -231,9 +231,10 @@ class Diffusion:
 def _explained(folder: Path) -> Iterator[None]:
     try:
         yield
-    except (MemoryError, torch.OutOfMemoryError):
-        raise
     except Exception as error:  # the libraries raise whatever their parsers meet
+        outside = explain(error) and not (isinstance(error, OSError) and error.errno is None)
+        if outside or isinstance(error, torch.OutOfMemoryError):
+            raise
         raise UserError(
             f"{folder} is damaged, or of another kind of model ({' '.join(str(error).split())[:200]}): "
             "fetch the model anew."

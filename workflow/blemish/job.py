@@ -19,6 +19,7 @@ MEND = "mend that and start again; what was finished is kept."
 NO_MEMORY = (
     "allocate memory",  # PyTorch, and the linker while libraries are loaded
     "std::bad_alloc",
+    "can't start new thread",
     "is killed by signal: Killed",  # a process that reads data for PyTorch
     "process pool was terminated abruptly",
 )

@@ -1,0 +1,55 @@
+"""Lets a run start where the one before was killed: Snakemake's lock outlives its process, ours does not.
+
+The Snakefile imports this module.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import socket
+from pathlib import Path
+
+log = logging.getLogger("snakemake")
+_held = []  # open as long as this process lives
+
+
+def forget_stale(folder: str | Path) -> bool:
+    """Removes the locks of a Snakemake that was killed, and holds a lock of our own while this process lives.
+
+    They are stale if no process holds our lock and the last one that did was on this machine: a file system shared
+    by several machines need not tell one of the other's locks.
+
+    Args:
+        folder: Snakemake's own, `.snakemake` in the working directory.
+
+    Returns:
+        Whether there were stale locks.
+    """
+    try:
+        Path(folder).mkdir(exist_ok=True)
+        file = open(Path(folder, "blemish.lock"), "a+")  # noqa: SIM115
+    except OSError:  # of which Snakemake complains itself
+        return False
+    _held.append(file)
+    here = socket.gethostname()
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # another run works, or this file system has no locks
+        alone = False
+    else:
+        file.seek(0)
+        alone = file.read() == here
+    stale = sorted(Path(folder, "locks").glob("*.lock")) if alone else []
+    for lock in stale:
+        lock.unlink(missing_ok=True)
+    if stale:
+        log.warning("The last run in this folder was killed: its lock is removed, and this run goes on.")
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        file.truncate(0)
+        file.write(here)
+        file.flush()
+    except OSError:
+        pass
+    return bool(stale)
