@@ -44,7 +44,8 @@ def weights(tmp_path_factory):
     backbone = config["backbones"]["swin-t"]
     folder = tmp_path_factory.mktemp("detector")
     torch.manual_seed(0)
-    save_file(models.build(backbone).state_dict(), folder / "weights.safetensors")
+    tensors = {name: tensor.contiguous() for name, tensor in models.build(backbone).state_dict().items()}
+    save_file(tensors, folder / "weights.safetensors")
     (folder / "card.json").write_text(json.dumps({"backbone": backbone}))
     return folder / "weights.safetensors"
 
