@@ -14,7 +14,7 @@ paper: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) --resources gpu=8
 
 test: .venv/tested
-	$(BIN)/pytest -m "not slurm"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slurm" --numprocesses auto --dist loadfile
 
 test-slurm: .venv/tested
 	$(BIN)/pytest -m slurm

@@ -50,7 +50,9 @@ def start(folder: Path, targets: list[str], output: Path) -> subprocess.Popen:
 
 def jobs_of(snakemake: subprocess.Popen) -> list[tuple[int, str]]:
     """(process id, rule) of the scripts that a Snakemake runs."""
-    listing = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(snakemake.pid)], capture_output=True, text=True)
+    listing = subprocess.run(
+        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(snakemake.pid)], capture_output=True, text=True
+    )
     script = re.compile(r"\s*(\d+) .*/\.snakemake/scripts/tmp[^.]*\.(\w+)\.py")
     found = map(script.match, listing.stdout.splitlines())
     return [(int(m[1]), m[2]) for m in found if m]
@@ -58,7 +60,7 @@ def jobs_of(snakemake: subprocess.Popen) -> list[tuple[int, str]]:
 
 def members(session: int) -> list[int]:
     """Processes of a session that live."""
-    listing = subprocess.run(["ps", "-o", "pid=", "-s", str(session)], capture_output=True, text=True)
+    listing = subprocess.run(["ps", "-ww", "-o", "pid=", "-s", str(session)], capture_output=True, text=True)
     return [int(pid) for pid in listing.stdout.split()]
 
 

@@ -64,7 +64,9 @@ def wait_for(condition, process, seconds=300):
 
 def job_of(process):
     """The process id of the job that a Snakemake with one core is running."""
-    listing = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(process.pid)], capture_output=True, text=True)
+    listing = subprocess.run(
+        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(process.pid)], capture_output=True, text=True
+    )
     [job] = [line for line in listing.stdout.splitlines() if "/.snakemake/scripts/" in line]
     return int(job.split()[0])
 

@@ -99,20 +99,6 @@ def test_what_is_no_image_is_named(tmp_path):
             load(tmp_path / name)
 
 
-@pytest.mark.parametrize("limit", [1000, 500])
-def test_a_decompression_bomb_is_refused(tmp_path, monkeypatch, limit):
-    picture(tmp_path / "x.png", (40, 30))
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)  # a warning of Pillow's, and from twice the limit an error
-    with pytest.raises(UserError, match="million pixels"):
-        load(tmp_path / "x.png")
-
-
-def test_a_strip_is_refused(tmp_path):
-    picture(tmp_path / "x.png", (1, 600))
-    with pytest.raises(UserError, match="strip of 1x600"):
-        load(tmp_path / "x.png")
-
-
 @pytest.mark.parametrize("stored", ["L", "1", "P", "labels"])
 def test_a_mask_follows_its_image(tmp_path, stored):
     """The image is white where the mask is, so both must be cropped, scaled and turned alike."""

@@ -11,23 +11,22 @@ import hashlib
 import logging
 import os
 import re
-import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from os import PathLike
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
+from blemish import pictures
 from blemish.job import UserError, atomic
 from blemish.records import Record, write_records
 from blemish.sources.framing import crop, scale, stretch_mask
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 LONGEST_NAME = 100  # characters of an id
-LONGEST_STRIP = 50  # times its breadth: a longer one would fill the memory once its breadth is scaled up
 LEDGER = ("file", "id", "width", "height", "refused")
 
 logger = logging.getLogger("blemish.folder")
@@ -96,7 +95,7 @@ def read(found: Found, size: int, mask: Path | None = None) -> tuple[Record, tup
     """One image as a record, size x size: the shorter side scaled, the longer one cropped at its centre.
 
     Args:
-        found: the file; turned upright if it says how it was held.
+        found: the file; decoded by the rules of `blemish.pictures`.
         size: pixels.
         mask: an image of the same width and height; artifacts are white (above 127), or 1 where 1 is the highest.
 
@@ -104,61 +103,38 @@ def read(found: Found, size: int, mask: Path | None = None) -> tuple[Record, tup
         The record, and width and height of the original.
 
     Raises:
-        UserError: a file is no image, is too large or a strip, or the mask has another size.
+        UserError: a file is no image that can be read, or the mask has another size.
     """
-    image = _open(found.path)
-    pixels = scale(_eight_bits(image), size)
+    image = _decode(found.path, pictures.decode_rgb)
+    pixels = scale(image, size)
     marked = None
     if mask is not None:
-        drawn = _open(mask)
-        if drawn.size != image.size:
+        drawn = _artifacts(mask)
+        height, width = drawn.shape
+        if (width, height) != image.size:
             raise UserError(
-                f"the mask {mask} is {drawn.width}x{drawn.height} and its image {found.path} is "
+                f"the mask {mask} is {width}x{height} and its image {found.path} is "
                 f"{image.width}x{image.height}: give masks of their images' size."
             )
-        marked = crop(stretch_mask(_artifacts(drawn), *pixels.shape[:2]), size)
+        marked = crop(stretch_mask(drawn, *pixels.shape[:2]), size)
     text = found.path.with_suffix(".txt")
     prompt = text.read_text(errors="replace").strip() if text.is_file() else ""
     return Record(found.id, crop(pixels, size), marked, prompt, source=f"file:{found.name}"), image.size
 
 
-def _open(path: Path) -> Image.Image:
-    """An image in memory, turned upright.
-
-    Raises:
-        UserError: it is no image, is damaged, is too large or a strip.
-    """
+def _decode(path: Path, decode: Callable[[bytes], Image.Image]) -> Image.Image:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                image.load()
-                upright = ImageOps.exif_transpose(image)
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        limit = Image.MAX_IMAGE_PIXELS // 10**6
-        raise UserError(f"{path} has more than {limit} million pixels: reduce it first.") from error
-    except Exception as error:  # of a broken file, a decoder may raise anything
-        raise UserError(f"{path} is no image, or is damaged: leave it out.") from error
-    if max(upright.size) > LONGEST_STRIP * min(upright.size):
-        raise UserError(f"{path} is a strip of {upright.width}x{upright.height}: cut a part out of it.")
-    return upright
+        return decode(path.read_bytes())
+    except ValueError as error:
+        raise UserError(f"{path}: {error}; leave it out.") from error
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Gray images of 16 or more bits reduced to 8, which `convert` would clip; all others as they are."""
-    if not image.mode.startswith(("I", "F")):
-        return image
-    values = np.asarray(image, np.float64)
-    full = 255 if values.max() <= 255 else 65535
-    return Image.fromarray((values.clip(0, full) * (255 / full)).astype(np.uint8))
-
-
-def _artifacts(image: Image.Image) -> np.ndarray:
+def _artifacts(path: Path) -> np.ndarray:
     """(h, w) bool from a mask: black and white in any mode, or class labels 0 and 1."""
-    labels = np.asarray(image)
+    labels = np.asarray(_decode(path, pictures.decode))
     if labels.ndim == 2 and labels.max() <= 1:
         return labels > 0
-    return np.asarray(_eight_bits(image).convert("L")) > 127
+    return np.asarray(_decode(path, pictures.decode_rgb).convert("L")) > 127
 
 
 def match_masks(images: Iterable[Found], folder: str | PathLike) -> dict[str, Path]:
