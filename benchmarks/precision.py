@@ -1,0 +1,78 @@
+"""How far images made in half precision are from those made in float32: PSNR, on the device at hand.
+
+    PYTHONPATH=workflow python benchmarks/precision.py --results results/mini --diffusion resources/mini/diffusion
+
+Takes the first images of a finished run that have a region, inverts them to each step, corrupts them there by
+`proposed` and resamples them, in every precision with the same random numbers. Prints a Markdown table.
+"""
+
+from __future__ import annotations
+
+import argparse
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+
+from blemish.diffusion import Diffusion
+from blemish.inversion import ReNoise
+from blemish.pipeline import corrupt_shard, invert_shard
+from blemish.records import join_masks, read_records, write_records
+
+STEPS = 50
+DTYPES = ("float32", "bfloat16", "float16")
+
+
+def make(drawn: Path, model: Diffusion, steps: list[int], work: Path, batch_size: int) -> dict[int, list[np.ndarray]]:
+    """The corrupted images (h, w, 3) uint8 by the number of steps inverted."""
+    images, previous = {}, None
+    shared = {"diffusion": model, "steps": STEPS, "seed": 0, "batch_size": batch_size}
+    for n in steps:
+        latents, out = work / f"{n}.safetensors", work / f"{n}.parquet"
+        invert_shard(drawn, previous, latents, work / "state", settings=ReNoise(), n=n, **shared)
+        recipe = {"name": "proposed", "method": "proposed", "step": STEPS - n}
+        strength, state = work / f"{n}.csv", work / "state"
+        corrupt_shard(drawn, drawn, latents, out, strength, state, recipe=recipe, mask_rule="any", **shared)
+        images[n] = [record.image for record in read_records(out)]
+        previous = latents
+    return images
+
+
+def psnr(a: np.ndarray, b: np.ndarray) -> float:
+    """Peak signal-to-noise ratio in dB of two (h, w, 3) uint8 images; infinite if they are the same."""
+    error = np.mean((a.astype(np.float64) - b) ** 2)
+    return float(10 * np.log10(255**2 / error)) if error else float("inf")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", type=Path, required=True, help="a finished run")
+    parser.add_argument("--diffusion", type=Path, required=True, help="a model in diffusers' format")
+    parser.add_argument("--backbone", default="swin-t", help="whose regions")
+    parser.add_argument("--images", type=int, default=12)
+    parser.add_argument("--inverted", type=int, nargs="+", default=[5, 10, 20], help="steps, ascending")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    chosen = parser.parse_args()
+    pool, regions = (chosen.results / kind / "hps" for kind in ("pools", "regions"))
+    joined = join_masks(pool / "0.parquet", regions / chosen.backbone / "0.parquet")
+    with TemporaryDirectory() as folder:
+        drawn = Path(folder) / "drawn.parquet"
+        write_records(drawn, islice((record for record in joined if record.mask.any()), chosen.images))
+        made = {}
+        for dtype in DTYPES:
+            model = Diffusion.load(chosen.diffusion, chosen.device, dtype)
+            work = Path(folder) / dtype
+            work.mkdir()
+            made[dtype] = make(drawn, model, chosen.inverted, work, chosen.images)
+    print("| precision | steps inverted | PSNR to float32, median | lowest |")
+    print("| :-- | --: | --: | --: |")
+    for dtype in DTYPES[1:]:
+        for n in chosen.inverted:
+            values = [psnr(a, b) for a, b in zip(made["float32"][n], made[dtype][n], strict=True)]
+            print(f"| {dtype} | {n} | {np.median(values):.1f} dB | {min(values):.1f} dB |")
+
+
+if __name__ == "__main__":
+    main()
