@@ -192,8 +192,9 @@ function columns() {
 
 function gridKey(event) {
   const focused = document.activeElement.closest(".card");
-  const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns(), ArrowDown: columns() };
-  if (!(event.key in steps) || !(focused || document.activeElement === document.body)) return;
+  const steps = { ArrowLeft: -1, ArrowRight: 1 };
+  if (focused) Object.assign(steps, { ArrowUp: -columns(), ArrowDown: columns() }); // elsewhere they scroll
+  if (!(event.key in steps)) return;
   event.preventDefault();
   focusCard(focused ? Number(focused.dataset.position) + steps[event.key] : page * PER_PAGE);
 }
@@ -273,7 +274,9 @@ for (const [name, options] of Object.entries(choices)) {
   fields[name].append(...options.map(([text, value]) => new Option(text, value)));
 }
 
-controls.addEventListener("input", select);
+// A number counts as it is typed; its `change` comes too late, when a click has already begun on a card.
+controls.addEventListener("input", (event) => event.target.matches("input") && select());
+controls.addEventListener("change", (event) => event.target.matches("select") && select());
 controls.addEventListener("submit", (event) => event.preventDefault());
 controls.addEventListener("reset", () => setTimeout(select)); // the fields are reset after this event
 find("grid").addEventListener("click", (event) => {
