@@ -1,12 +1,17 @@
 """The gallery as a person uses it: in a real browser, by pointer and by keyboard."""
 
+import re
 import time
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis.extra.numpy import array_shapes, arrays
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
 
+from blemish import figures
 from blemish.gallery import content, page
 
 PATIENCE = 5
@@ -30,6 +35,13 @@ def opened(browser, gallery, corrupted_sets, predict):
     browser.get(gallery(content.collect(corrupted_sets, 100, 0, predict, 0.5)).as_uri())
     yield browser
     assert browser.get_log("browser") == []  # no error, nothing that the page's own policy forbids
+
+
+@pytest.fixture(scope="module")
+def opened_once(browser, gallery):
+    """A page whose functions can be called."""
+    browser.get(gallery({"measures": [], "sets": [], "clean": [], "images": []}).as_uri())
+    return browser
 
 
 def one(browser, selector):
@@ -99,6 +111,22 @@ def test_a_mask_is_outlined_where_it_is(opened):
         number,
     )
     assert box == [3, 3, 4, 4]
+
+
+@given(arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=7)))
+@settings(max_examples=50, deadline=None)
+def test_lines_and_areas_are_those_of_the_mask(opened_once, mask):
+    h, w = mask.shape
+    drawn = opened_once.execute_script("return trace(...arguments)", content.run_lengths(mask), [w, h])
+    area = np.zeros_like(mask)
+    for x0, y, x1 in re.findall(r"M(\d+) (\d+)H(\d+)v1H\d+z", drawn["area"]):
+        area[int(y), int(x0) : int(x1)] = True
+    assert (area == mask).all()
+    flat = re.findall(r"M(\d+) (\d+)H(\d+)", drawn["edge"])
+    lines = [(x, int(y), x + 1, int(y)) for x0, y, x1 in flat for x in range(int(x0), int(x1))]
+    lines += [(int(x), int(y), int(x), int(y) + 1) for x, y in re.findall(r"M(\d+) (\d+)v1", drawn["edge"])]
+    expected = (figures.outline(mask) * (w, h)).round().astype(int).reshape(-1, 4)
+    assert sorted(lines) == sorted(map(tuple, expected.tolist()))
 
 
 # Filters and order

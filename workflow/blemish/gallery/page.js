@@ -47,35 +47,31 @@ function picture(element, image, size) {
 
 /** The border of a mask and the area inside it as SVG path data, in pixels of the image. */
 function trace(runs, [width, height]) {
-  const at = new Uint8Array(width * height);
+  // Where each row's stretches inside the mask begin and end, in turn; an empty row above and below.
+  const ends = Array.from({ length: height + 2 }, () => []);
   let start = 0;
   runs.forEach((length, i) => {
-    if (i % 2) at.fill(1, start, start + length);
-    start += length;
+    const end = start + length;
+    for (let y = Math.floor(start / width); i % 2 && y * width < end; y++) {
+      ends[y + 1].push(Math.max(start - y * width, 0), Math.min(end - y * width, width));
+    }
+    start = end;
   });
-  const inside = (x, y) => x >= 0 && y >= 0 && x < width && y < height && at[y * width + x] === 1;
-  const edge = [];
-  const area = [];
+  let edge = "";
+  let area = "";
   for (let y = 0; y <= height; y++) {
-    for (let x = 0; x < width; x++) {
-      const from = x;
-      while (x < width && inside(x, y) !== inside(x, y - 1)) x++;
-      if (x > from) edge.push(`M${from} ${y}H${x}`);
+    const [above, here] = [ends[y], ends[y + 1]];
+    // In order, they come in pairs: from one to the other just one of the two rows is inside.
+    const both = [...above, ...here].sort((a, b) => a - b);
+    for (let i = 0; i < both.length; i += 2) {
+      if (both[i] < both[i + 1]) edge += `M${both[i]} ${y}H${both[i + 1]}`;
     }
-    for (let x = 0; x < width; x++) {
-      const from = x;
-      while (inside(x, y)) x++;
-      if (x > from) area.push(`M${from} ${y}H${x}v1H${from}z`);
-    }
-  }
-  for (let x = 0; x <= width; x++) {
-    for (let y = 0; y < height; y++) {
-      const from = y;
-      while (y < height && inside(x, y) !== inside(x - 1, y)) y++;
-      if (y > from) edge.push(`M${x} ${from}V${y}`);
+    for (let i = 0; i < here.length; i += 2) {
+      edge += `M${here[i]} ${y}v1M${here[i + 1]} ${y}v1`;
+      area += `M${here[i]} ${y}H${here[i + 1]}v1H${here[i]}z`;
     }
   }
-  return { edge: edge.join(""), area: area.join("") };
+  return { edge, area };
 }
 
 function overlay(row) {
