@@ -11,7 +11,7 @@ rule gallery:
         corrupted=all_corrupted("parquet"),
         strength=all_corrupted("csv"),
         weights=[
-            f"<results>/detectors/{pool}/{recipe}/{backbone}/seed-{SELECTOR_SEED}/weights.safetensors"
+            f"<results>/detectors/{pool}/{recipe}/{backbone}/seed-{config['detectors']['seeds'][0]}/weights.safetensors"
             for pool, recipe, backbone in trained_corruptions()
         ],
         settings=settings("gallery"),
