@@ -8,7 +8,7 @@ MINI = --configfile config/mini.yaml
 
 demo: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) $(MINI)
-	@echo "Tables: results/mini/tables  Pictures: results/mini/figures  Data: results/mini/corrupted"
+	@echo "Tables: results/mini/tables  Pictures: results/mini/figures, results/mini/gallery.html  Data: results/mini/corrupted"
 
 paper: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) --resources gpu=8

@@ -24,6 +24,7 @@ include: "rules/corruption.smk"
 include: "rules/evaluation.smk"
 include: "rules/report.smk"
 include: "rules/figures.smk"
+include: "rules/gallery.smk"
 
 
 rule all:
@@ -47,6 +48,7 @@ rule all:
         rules.figure_precision_recall.output,
         rules.figure_regions.output,
         expand(rules.figure_labels.output, split=["train", "test"]),
+        rules.gallery.output,
 
 
 rule sources:

@@ -128,6 +128,25 @@ def made_corruptions():
     return [list(corruption) for corruption in sorted(trained | measured | shown)]
 
 
+def trained_corruptions():
+    """Those of them that a detector was trained on."""
+    return [corruption for corruption in made_corruptions() if tuple(corruption) in DETECTORS]
+
+
+def all_corrupted(suffix):
+    """The files of all that is made, set by set."""
+    return [
+        path
+        for pool, recipe, backbone in made_corruptions()
+        for path in per_shard(
+            f"<results>/corrupted/{{pool}}/{{recipe}}/{{backbone}}/{{shard}}.{suffix}",
+            pool=pool,
+            recipe=recipe,
+            backbone=backbone,
+        )
+    ]
+
+
 def made_inversions():
     """[pool, number of steps] of all trajectories that these need."""
     stride = config["inversion"]["stride"]

@@ -118,16 +118,7 @@ rule cost:
             for pool, n in made_inversions()
             for path in per_shard("<results>/inversion/{pool}/{shard}/{n}.safetensors", pool=pool, n=n)
         ],
-        strength=[
-            path
-            for pool, recipe, backbone in made_corruptions()
-            for path in per_shard(
-                "<results>/corrupted/{pool}/{recipe}/{backbone}/{shard}.csv",
-                pool=pool,
-                recipe=recipe,
-                backbone=backbone,
-            )
-        ],
+        strength=all_corrupted("csv"),
         diffusion="<results>/sources/diffusion",
         settings=settings("cost"),
     output:

@@ -40,6 +40,15 @@ def test_fingerprint_follows_imports_but_not_words(package):
     assert provenance.fingerprint("a") != before
 
 
+def test_fingerprint_takes_a_template_as_it_is(package):
+    name = "workflow/blemish/page.html"
+    package("page.html", "<p>one</p>")
+    before = provenance.fingerprint("a", name)
+    assert before != provenance.fingerprint("a")
+    package("page.html", "<p>two</p>")
+    assert provenance.fingerprint("a", name) != before
+
+
 def test_fingerprint_refuses_a_module_that_is_not_there(package):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         provenance.fingerprint("nowhere")

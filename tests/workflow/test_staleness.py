@@ -24,9 +24,9 @@ RECIPES += ("blur-30",)  # with a detector; downscale-30 has none
 RECORD = {"describe_run": 1, "all": 1}  # what follows from any change of the config
 # What follows from other scores, from other detectors, from other corrupted images.
 SCORES = {"claims": 1, "figure_precision_recall": 1, "show_tables": 1, "all": 1}
-DETECTORS = SCORES | {"figure_loss": 1}
+DETECTORS = SCORES | {"figure_loss": 1, "gallery": 1}
 IMAGES = {"strength_table": 1, "contact_sheet": 9, "figure_pools": 1, "figure_methods": 1, "figure_targets": 1}
-IMAGES |= {"figure_failures": 1, "figure_initial": 1, "cost": 1}
+IMAGES |= {"figure_failures": 1, "figure_initial": 1, "cost": 1, "gallery": 1}
 ALL_TABLES = {"table": 4, "figure_steps": 1}
 A_RECIPE_OF_TABLE_2 = DETECTORS | {"corrupt": 4, "train_detector": 2, "evaluate": 2, "table": 1}
 A_RECIPE_OF_TABLE_2 |= {"cost": 1, "strength_table": 1, "contact_sheet": 1, "figure_methods": 1}
@@ -168,7 +168,7 @@ def test_a_shared_modules_code_reaches_all_that_import_it(run):
 def test_a_deeper_recipe_extends_the_trajectory(run):
     add(run, "config/corruptions.yaml", "  proposed-25: {method: proposed, step: 25}\n")
     counts, said = stale(run)
-    summaries = ("contact_sheet", "strength_table", "figure_steps", "cost")
+    summaries = ("contact_sheet", "strength_table", "figure_steps", "cost", "gallery")
     assert counts == {"invert": 2, "corrupt": 2} | dict.fromkeys(summaries, 1) | RECORD
     assert sentences(said, "Invert") == inverting("hps", [25])
     assert sentences(said, "Corrupt") == corrupting("hps", ["proposed-25"], ["convnext-t"])
@@ -214,6 +214,15 @@ def test_a_new_backbone_adds_its_own_and_inverts_nothing(run):
     new = training("hps", ["gaussian-30", "gaussian-50"], ["swin-u"]) | training("richhf-100", ["human"], ["swin-u"])
     assert sentences(said, "Train") == new
     assert sentences(said, "Corrupt") == corrupting("hps", ["gaussian-30", "gaussian-50"], ["swin-u"])
+
+
+# Pages
+
+
+@pytest.mark.parametrize("name", ["html", "css", "js"])
+def test_a_template_reaches_its_page_alone(run, name):
+    add(run, f"workflow/blemish/gallery/page.{name}", "\n")
+    assert stale(run)[0] == {"gallery": 1, "all": 1}
 
 
 # Detectors and sources
@@ -298,7 +307,7 @@ def test_a_value_that_comes_back_costs_only_what_ran_in_between(run):
     one = "results/test/detectors/hps/blur-30/swin-t/seed-0/metrics.json"
     edit(run, "config/config.yaml", "threshold: 0.5", "threshold: 0.6")
     counts, _ = stale(run)
-    assert counts == SCORES | RECORD | ALL_TABLES | {"evaluate": 30}
+    assert counts == SCORES | RECORD | ALL_TABLES | {"evaluate": 30, "gallery": 1}
     former = set((run / "results/test/settings/evaluate/swin-t").iterdir())
     succeed(one, "--touch", folder=run)
     assert len(former) == 2

@@ -24,8 +24,9 @@ def fingerprint(*modules: str) -> str:
     """A digest of the code that the named modules run, without comments, docstrings and layout.
 
     Args:
-        modules: names inside the package ("pipeline", "corruptions.blur") or of a script
-            ("scripts/corrupt.py"). What they import from the package counts as well, transitively.
+        modules: names inside the package ("pipeline", "corruptions.blur") or of a file with its folder
+            ("scripts/corrupt.py"). What they import from the package counts as well, transitively. Of a file that is
+            not Python (a template) every character counts.
 
     Returns:
         16 hex digits.
@@ -85,6 +86,8 @@ def _collect(path: Path, sources: dict[Path, str]) -> None:
 @cache
 def _analyse(path: Path) -> tuple[str, tuple[Path, ...]]:
     """Digest of a file's syntax tree without docstrings, and the package's files it imports."""
+    if path.suffix != ".py":
+        return hashlib.sha256(path.read_bytes()).hexdigest(), ()
     tree = ast.parse(path.read_text())
     imports: set[Path] = set()
     for node in ast.walk(tree):
@@ -107,7 +110,7 @@ def _analyse(path: Path) -> tuple[str, tuple[Path, ...]]:
 
 
 def _locate(module: str) -> Path:
-    path = ROOT / module if module.endswith(".py") else _find(module)
+    path = ROOT / module if "/" in module else _find(module)
     if path is None or not path.is_file():
         raise FileNotFoundError(f"no module or script '{module}' to take a fingerprint of")
     return path

@@ -1,0 +1,35 @@
+"""The gallery: images drawn by seed from every corrupted set of the run, with what its detector sees, in one page."""
+
+
+def gallery(clean, corrupted, strength, weights, parts, sets, trained, backbones, images, seed, threshold, out, **how):
+    from blemish import figures
+    from blemish.gallery import content, page
+    from blemish.segmentation.predict import probabilities
+
+    names = [tuple(name) for name in sets]
+    pools = figures.split(clean, parts)
+    shards = {name: parts[name[0]] for name in names}
+    results, measures = figures.split(corrupted, shards), figures.split(strength, shards)
+    detectors = {tuple(name): path for name, path in zip(trained, weights, strict=True)}
+    shown = [
+        content.CorruptedSet(*name, pools[name[0]], results[name], measures[name], detectors.get(name))
+        for name in names
+    ]
+
+    def predict(group, records):
+        return probabilities(group.weights, backbones[group.backbone], records, **how)
+
+    page.write(out, content.collect(shown, images, seed, predict, threshold), threshold)
+
+
+if __name__ == "__main__":
+    from blemish import job
+
+    inputs = ("clean", "corrupted", "strength", "weights")
+    params = ("parts", "sets", "trained", "backbones", "images", "seed", "threshold", "batch_size", "device", "amp")
+    with job.run(snakemake):
+        gallery(
+            **{name: snakemake.input[name] for name in inputs},
+            **{name: snakemake.params[name] for name in params},
+            out=snakemake.output[0],
+        )

@@ -1,0 +1,1 @@
+"""The gallery: one HTML file in which corrupted images are browsed beside their clean ones."""
