@@ -2,6 +2,7 @@
 PYTHON ?= python3.11
 BIN = .venv/bin
 CORES ?= all
+CONFIG ?= config/mini.yaml
 MINI = --configfile config/mini.yaml
 
 .PHONY: demo test test-slurm lint format paper status report forecast graph docs gpus miniworld clean
@@ -31,7 +32,7 @@ format: .venv/tested
 	$(BIN)/snakefmt Snakefile rules
 
 status: .venv/installed
-	$(BIN)/snakemake -n --quiet rules $(MINI)
+	PYTHONPATH=workflow $(BIN)/python -m blemish.status $(CONFIG)
 
 report: .venv/installed
 	$(BIN)/snakemake $(MINI) --report results/mini/report.html

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections import defaultdict
 from pathlib import Path
 
@@ -317,3 +318,14 @@ def test_a_value_that_comes_back_costs_only_what_ran_in_between(run):
     counts, said = stale(run)
     assert counts == SCORES | {"evaluate": 1, "table": 1}
     assert "Evaluate the swin-t detector trained on hps, blur-30, seed 0" in said
+
+
+def test_the_status_tells_what_is_done_what_is_next_and_why(run):
+    edit(run, "config/corruptions.yaml", "sigma: 4.0", "sigma: 5.0")
+    command = [sys.executable, "-m", "blemish.status", *TEST[1:]]
+    environment = os.environ | {"PYTHONPATH": str(run / "workflow"), "COLUMNS": "120", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(command, cwd=run, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, said(done)
+    assert re.search(r"corrupt +\S +46 +\S +50", done.stdout) and re.search(r"draw_hps +\S +1 +\S +1", done.stdout)
+    assert "Corrupt hps by blur-30 in the regions of swin-t, part 0 (changed: recipe)" in done.stdout
+    assert "jobs could start now" in done.stdout and "minutes of work" in done.stdout
