@@ -138,7 +138,7 @@ def finished(output: Path) -> int:
 
 
 def started(output: Path) -> int:
-    return len(re.findall(r"^(?:local)?rule \w+:$", output.read_text(), re.MULTILINE))
+    return len(re.findall(r"^Job \d+: ", output.read_text(), re.MULTILINE))
 
 
 def disturb(folder: Path, targets: list[str], kills: int, rng: random.Random) -> dict:

@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from blemish import devices
@@ -20,6 +20,7 @@ NO_MEMORY = (
     "allocate memory",  # PyTorch, and the linker while libraries are loaded
     "std::bad_alloc",
     "can't start new thread",
+    "launch worker thread",
     "is killed by signal: Killed",  # a process that reads data for PyTorch
     "process pool was terminated abruptly",
 )
@@ -104,7 +105,10 @@ def run(snakemake) -> Iterator[None]:
         if logging.getLogger().handlers:  # the log could be opened
             logging.getLogger("blemish").error(sentence)
         os.write(terminal, f"blemish, {snakemake.rule}: {sentence}\n".encode())
-        sys.exit(1)
+        with suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(1)  # all is closed; threads that lack memory would keep the interpreter from ending
 
 
 def explain(error: BaseException) -> str | None:

@@ -72,10 +72,17 @@ def build(backbone: dict, classes: int = 2, *, synchronised: bool = False) -> Ba
         synchronised: see `configure`.
 
     Raises:
-        UserError: the config does not exist.
+        UserError: the config does not exist, or the overrides do not suit it.
     """
-    with DefaultScope.overwrite_default_scope("mmseg"):
-        model = MODELS.build(configure(backbone, classes, synchronised=synchronised))
+    settings = configure(backbone, classes, synchronised=synchronised)
+    try:
+        with DefaultScope.overwrite_default_scope("mmseg"):
+            model = MODELS.build(settings)
+    except (TypeError, KeyError, ValueError, AttributeError, AssertionError) as error:  # mmseg's own checks
+        raise UserError(
+            f"mmseg cannot build {backbone['config']} with the overrides {backbone.get('overrides') or {}} "
+            f"({' '.join(str(error).split())[:200]}): correct the backbone's overrides in the config."
+        ) from error
     with silence():  # it reports on every tensor
         model.init_weights()
     return model.to(memory_format=torch.channels_last)  # a GPU's convolutions are fastest so
