@@ -77,6 +77,7 @@ def test_the_threshold_decides_what_is_predicted(corrupted_sets, predict):
     """The detector says 0.2 of everything below the upper half of a mask."""
     found = content.collect(corrupted_sets[:1], 100, 0, predict, 0.15)
     (image,) = (image for image in found["images"] if found["clean"][image["clean"]]["id"] == "image-3")
+    assert unrun(image["found"], image["size"]).sum() == 2 * 4 + (16 - 5) * 16
     assert image["values"][0] == pytest.approx(100 * 16 / (2 * 4 + (16 - 5) * 16), abs=0.01)
 
 

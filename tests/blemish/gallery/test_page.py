@@ -143,6 +143,10 @@ def test_filters_leave_what_matches_all_of_them(opened):
     assert {card[4] for card in cards(opened)} == {"IoU 50.0 %"} and len(cards(opened)) == 7
     one(opened, "#iou-to").send_keys("30")
     assert cards(opened) == [] and one(opened, "#nothing").is_displayed()
+    one(opened, "#iou-from").send_keys(Keys.BACKSPACE, Keys.BACKSPACE)
+    assert {card[4] for card in cards(opened)} == {"IoU 0.0 %"}
+    choose(opened, "backbone", "all")  # what has no prediction lies in no range
+    assert {card[4] for card in cards(opened)} == {"IoU 0.0 %"}
     one(opened, "[type=reset]").click()
     assert texts(opened, "#count") == ["27 of 27 images"] and not one(opened, "#nothing").is_displayed()
 
