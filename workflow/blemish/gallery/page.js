@@ -1,7 +1,7 @@
 "use strict";
 
 const PER_PAGE = 60;
-const SMALL = 256; // images up to this side are enlarged pixel by pixel
+const SMALL = 128; // images up to this side are enlarged pixel by pixel
 const STEP = 5; // of the slider, in percent
 const LAYERS = ["found", "mask"]; // the mask's outline is drawn last
 const KEYS = { m: "mask", p: "found" };
