@@ -5,7 +5,7 @@ CORES ?= all
 CONFIG ?= config/mini.yaml
 MINI = --configfile config/mini.yaml
 
-.PHONY: demo test test-slurm lint format paper status report forecast graph docs gpus miniworld clean
+.PHONY: demo test test-faults test-slurm lint format paper status report forecast graph docs gpus miniworld clean
 
 demo: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) $(MINI)
@@ -15,7 +15,10 @@ paper: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) --resources gpu=8
 
 test: .venv/tested
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slurm" --numprocesses auto --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slurm and not faults" --numprocesses auto --dist loadfile
+
+test-faults: .venv/tested
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m faults --numprocesses auto --dist loadfile
 
 test-slurm: .venv/tested
 	$(BIN)/pytest -m slurm

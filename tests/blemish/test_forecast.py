@@ -9,13 +9,13 @@ from blemish.job import UserError
 
 def test_the_config_is_merged_as_snakemake_does(tmp_path):
     overlay = tmp_path / "overlay.yaml"
-    overlay.write_text(yaml.safe_dump({"pools": {"hps": {"count": 3}}, "detectors": {"seeds": [1, 2]}}))
+    overlay.write_text(yaml.safe_dump({"pools": {"hps": {"count": 30}}, "detectors": {"seeds": [1, 2]}}))
     merged = load([overlay])
     own = {key: merged[key] for key in ("pools", "detectors")}
     base = [reference.ROOT / "config/config.yaml"]
     theirs = ConfigSettings(configfiles=[*base, overlay]).overwrite_config
     assert own == {key: theirs[key] for key in own}
-    assert merged["pools"]["hps"] == {"count": 3, "shards": 8}
+    assert merged["pools"]["hps"] == {"count": 30, "shards": 8}
 
 
 @pytest.mark.parametrize("text", [None, "pools: {hps: ["])

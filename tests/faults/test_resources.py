@@ -18,7 +18,7 @@ from blemish.job import UserError
 from blemish.records import Record, write_records
 from blemish.sources.download import download
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = pytest.mark.faults
 
 SIZE = 12 * 2**20
 

@@ -95,7 +95,7 @@ def test_what_is_no_image_is_named(tmp_path):
     picture(tmp_path / "whole.png", (200, 200))
     (tmp_path / "half.png").write_bytes((tmp_path / "whole.png").read_bytes()[:5000])
     for name in ("x.png", "half.png"):
-        with pytest.raises(UserError, match=rf"{name} is no image, or is damaged"):
+        with pytest.raises(UserError, match=rf"{name}: it is no image that can be read"):
             load(tmp_path / name)
 
 
