@@ -8,7 +8,6 @@ import json
 import logging
 import os
 import shutil
-import time
 import uuid
 from importlib.metadata import version
 from pathlib import Path
@@ -107,7 +106,6 @@ def train(
         _forget_damaged(state)
     if processes > 1:
         _join(device)
-    started = time.time()
     torch.manual_seed(seed)
     model = models.build(backbone, classes, synchronised=processes > 1 and device == "cuda")
     if init is not None:
@@ -159,7 +157,6 @@ def train(
         card = {
             **settings,
             "loss": curve[-1][1],
-            "seconds": round(time.time() - started, 1),
             "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
             "processes": processes,
             "versions": {name: version(name) for name in VERSIONS},
