@@ -329,3 +329,12 @@ def test_the_status_tells_what_is_done_what_is_next_and_why(run):
     assert re.search(r"corrupt +\S +46 +\S +50", done.stdout) and re.search(r"draw_hps +\S +1 +\S +1", done.stdout)
     assert "Corrupt hps by blur-30 in the regions of swin-t, part 0 (changed: recipe)" in done.stdout
     assert "jobs could start now" in done.stdout and "minutes of work" in done.stdout
+
+
+def test_the_report_holds_tables_figures_and_the_configuration(run):
+    succeed("--report", "report.html", folder=run)
+    page = (run / "report.html").read_text()
+    for category in ("Tables", "Claims", "Corruption", "Detectors", "Regions", "Labels", "Run"):
+        assert f'"{category}"' in page
+    for name in ("summary.txt", "table4.csv", "figure6.png", "labels-train.png", "cost.csv", "strength.csv", "run.yaml"):
+        assert name in page
