@@ -15,10 +15,10 @@ paper: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) --resources gpu=8
 
 test: .venv/tested
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slurm and not faults" --numprocesses auto --dist loadfile
+	$(BIN)/pytest -m "not slurm and not faults" --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 test-faults: .venv/tested
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m faults --numprocesses auto --dist loadfile
+	$(BIN)/pytest -m faults --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 test-slurm: .venv/tested
 	$(BIN)/pytest -m slurm
