@@ -9,7 +9,7 @@ sys.path.insert(0, os.path.join(workflow.basedir, "workflow"))
 os.environ.update(PYTHONPATH=os.pathsep.join([sys.path[0], *filter(None, [os.environ.get("PYTHONPATH")])]))
 
 from blemish import devices, locks, tables, workload
-from blemish.config import check
+from blemish.validation import check
 from blemish.job import UserError
 from blemish.provenance import canonical, fingerprint, note
 

@@ -8,5 +8,5 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def pytest_collection_modifyitems(items):
-    """The longest tests come first: at the end, one of them would keep a single core busy."""
-    items.sort(key=lambda item: "end_to_end" not in item.keywords)
+    """The longest files come first: at the end, one of them would keep a single core busy."""
+    items.sort(key=lambda item: ("end_to_end" not in item.keywords, item.path.parent.name != "workflow"))

@@ -25,6 +25,7 @@ from safetensors import safe_open
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow"))
 from conftest import SNAKEMAKE, link_checkout
+from runs import content, results
 
 from blemish import tensors
 from blemish.tfrecords import read_examples
@@ -33,7 +34,7 @@ OPTIONS = ("--cores", "2", "--configfile", "config/mini.yaml", "config/test.yaml
 SHARD_RULES = ("invert", "corrupt", "select_regions")
 VICTIMS = ("shard job", "trainer", "any job", "Snakemake", "Snakemake and its jobs")
 PAUSE = (4.0, 25.0)  # seconds between a start and the kill
-UNCOMPARED = {"logs", "benchmarks", "settings"}  # times, and notes that lead to no result
+RESULTS = "results/test"
 
 
 def start(folder: Path, targets: list[str], output: Path) -> subprocess.Popen:
@@ -83,18 +84,6 @@ def kill(snakemake: subprocess.Popen, wish: str, rng: random.Random) -> str | No
     return wish
 
 
-def results(folder: Path) -> dict[str, Path]:
-    """All files below `results` that are there under a name of their own."""
-    root = folder / "results/test"
-    paths = (path for path in root.rglob("*") if path.is_file())
-    named = {path.relative_to(root): path for path in paths}
-    return {
-        str(name): path
-        for name, path in named.items()
-        if name.parts[0] not in UNCOMPARED and not any(part.startswith(".") for part in name.parts)
-    }
-
-
 def fault(path: Path) -> str | None:
     """Why a file is not whole; None if it is, or was replaced or removed meanwhile."""
     try:
@@ -125,14 +114,6 @@ def fault(path: Path) -> str | None:
     return None
 
 
-def content(path: Path) -> bytes:
-    """What must be equal: everything but the seconds that a training took."""
-    if path.name == "card.json":
-        card = json.loads(path.read_text())
-        return json.dumps({key: value for key, value in card.items() if key != "seconds"}).encode()
-    return path.read_bytes()
-
-
 def finished(output: Path) -> int:
     return len(re.findall(r"^Finished jobid: ", output.read_text(), re.MULTILINE))
 
@@ -160,7 +141,7 @@ def disturb(folder: Path, targets: list[str], kills: int, rng: random.Random) ->
             time.sleep(0.02)
         done, begun = done + finished(output), begun + started(output)
         locked += "LockException" in output.read_text()
-        for name, path in results(folder).items():
+        for name, path in results(folder / RESULTS).items():
             try:
                 stamp = (path.stat().st_mtime_ns, path.stat().st_ino)
             except FileNotFoundError:
@@ -209,7 +190,7 @@ def main() -> int:
     if process.wait():
         raise SystemExit(f"the undisturbed run failed: see {calm}/output.txt")
     summary = disturb(killed, options.targets, options.kills, random.Random(options.seed))
-    expected, found = results(calm), results(killed)
+    expected, found = results(calm / RESULTS), results(killed / RESULTS)
     common = expected.keys() & found.keys()
     litter = [p for p in (killed / "results").rglob(".*") if p.name not in (".snakemake_timestamp",)]
     summary |= {

@@ -10,12 +10,12 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from snakemake.utils import update_config
 
-from blemish import config, reference
+from blemish import reference, validation
 from blemish.job import UserError
 
 FILES = reference.FILES
 CONTENTS = {name: yaml.safe_load((reference.ROOT / f"config/{name}.yaml").read_text()) for name in FILES}
-SCHEMA = config.schema()
+SCHEMA = validation.schema()
 TRIED = Counter()
 
 
@@ -72,7 +72,7 @@ def complaint(folder, name, change, keys=()):
         update_config(merged, copy.deepcopy(content))
     files = [changed if file == name else folder / f"{file}.yaml" for file in FILES]
     try:
-        config.check(merged, files)
+        validation.check(merged, files)
     except UserError as error:
         sentence = str(error)
         assert sentence.startswith(f"{changed}: "), sentence
@@ -101,7 +101,7 @@ def test_the_configs_of_the_repository_are_right(overlays):
     merged = {}
     for file in files:
         update_config(merged, yaml.safe_load(file.read_text()))
-    config.check(merged, files)
+    validation.check(merged, files)
 
 
 @tried(150)
@@ -128,7 +128,7 @@ def test_a_value_of_another_type(folder, place, value):
     name, keys, _, node = place
     said = complaint(folder, name, lambda section: section.__setitem__(keys[-1], value), keys[:-1])
     TRIED["values of another type"] += 1
-    if not config.Draft202012Validator(node | {"$defs": SCHEMA["$defs"]}).is_valid(value) or value != value:
+    if not validation.Draft202012Validator(node | {"$defs": SCHEMA["$defs"]}).is_valid(value) or value != value:
         assert dotted(keys) in said, said
         TRIED["values of another type, refused"] += 1
 
@@ -226,7 +226,7 @@ def test_a_key_that_stands_twice(tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_text("detectors: {lr: 1.0}\nseed: 1\ndetectors: {lr: 2.0}\n")
     with pytest.raises(UserError, match=r"mine.yaml: detectors stands twice in one section, .* line 3"):
-        config.check({}, [file])
+        validation.check({}, [file])
 
 
 def test_a_value_of_the_command_line(folder):
@@ -235,7 +235,7 @@ def test_a_value_of_the_command_line(folder):
         update_config(merged, copy.deepcopy(content))
     merged["device"] = "gpu"
     with pytest.raises(UserError, match=r"^the command line \(--config\): device is gpu, .*allowed: cuda, cpu\.$"):
-        config.check(merged, [folder / f"{name}.yaml" for name in FILES])
+        validation.check(merged, [folder / f"{name}.yaml" for name in FILES])
 
 
 def test_enough_was_tried():

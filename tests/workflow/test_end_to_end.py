@@ -1,6 +1,7 @@
 """A small run of the whole chain on config/test.yaml: sources to Table 4, then what follows from deleting things."""
 
 import json
+import subprocess
 
 import pandas as pd
 import pytest
@@ -61,11 +62,12 @@ def test_the_region_changes_and_the_rest_stays_recognisable(folder):
 
 
 def test_the_number_of_parts_changes_no_image(folder, tmp_path):
-    link_checkout(tmp_path)
-    (tmp_path / "parts.yaml").write_text("pools: {richhf-7701: {shards: 1}, hps: {shards: 1}}")
+    subprocess.run(["cp", "-a", f"{folder}/.", tmp_path], check=True)
+    (tmp_path / "parts.yaml").write_text("pools: {hps: {shards: 1}}")
     target = "results/test/corrupted/hps/gaussian-30/swin-t/0.parquet"
     done = snakemake(target, "--cores", "all", *TEST, "parts.yaml", folder=tmp_path)
     assert done.returncode == 0, said(done)
+    assert jobs(done) == {"draw_hps": 1, "select_regions": 1, "invert": 5, "corrupt": 1}
     whole = {r.id: r for r in read_records(tmp_path / target)}
     parts = list(read_records(sorted((folder / target).parent.glob("*.parquet"))))
     assert len(parts) == len(whole) == 10

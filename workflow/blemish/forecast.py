@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from blemish import reference, workload
-from blemish.configuration import load, model_folder
+from blemish.config import load, model_folder
 from blemish.inversion import ReNoise
 from blemish.job import UserError, explain
 from blemish.rates import START, Rates, all_rates, duration, hours

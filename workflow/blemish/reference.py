@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import yaml
 
-from blemish.config import ROOT, kind, schema
+from blemish.validation import ROOT, kind, schema
 
 TARGET = ROOT / "config" / "README.md"
 FILES = ("config", "corruptions", "tables", "published", "claims")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from blemish import config, configuration
+from blemish import config, validation
 from blemish.cli import __main__ as cli
 
 torch.set_num_threads(1)
@@ -40,7 +40,7 @@ def weights(tmp_path_factory):
 
     from blemish.segmentation import models
 
-    mini = configuration.load([config.HOME / "config" / "mini.yaml"])
+    mini = config.load([config.HOME / "config" / "mini.yaml"])
     backbone = mini["backbones"]["swin-t"]
     folder = tmp_path_factory.mktemp("detector")
     torch.manual_seed(0)
@@ -71,6 +71,6 @@ def no_results(tmp_path, monkeypatch):
     home.mkdir()
     for name in ("config", "workflow/schemas", "resources/mini/diffusion"):
         shutil.copytree(config.HOME / name, home / name)
-    for module in (config, configuration):
+    for module in (config, validation):
         monkeypatch.setattr(module, "HOME", home)
     monkeypatch.chdir(tmp_path)

@@ -42,9 +42,9 @@ def configure(overlays: Sequence[Path] | None) -> dict:
     Raises:
         UserError: a file is missing or faulty.
     """
-    from blemish import configuration
+    from blemish.config import HOME, load
 
-    config = configuration.load(overlays or [configuration.HOME / "config" / "mini.yaml"])
+    config = load(overlays or [HOME / "config" / "mini.yaml"])
     said = ", ".join(map(str, overlays)) if overlays else "the embedded mini world (config/mini.yaml)"
     say(f"Config: {said}; images become {config['resolution']}x{config['resolution']} pixels.")
     return config
@@ -80,10 +80,10 @@ def default_weights(config: Mapping, pattern: str) -> list[Path]:
     Raises:
         UserError: there are none.
     """
-    from blemish import configuration
+    from blemish.config import locate
 
     results = Path(config["pathvars"]["results"])
-    found = sorted((configuration.locate(results) or results).glob(f"detectors/{pattern}/weights.safetensors"))
+    found = sorted((locate(results) or results).glob(f"detectors/{pattern}/weights.safetensors"))
     if not found:
         raise UserError(
             f"{results} holds no trained detector: run Snakemake first (`make demo` for the mini world), or give the "

@@ -33,7 +33,7 @@ def corrupt(
     image's stem holds its prompt. DIR gets images/, masks/, records.parquet (both, and where they came from),
     strength.csv (how far each image was changed) and card.json (what was used).
     """
-    from blemish.config import check_recipe
+    from blemish.validation import check_recipe
     from blemish.sources import folder
 
     settings = common.configure(config)
@@ -84,13 +84,13 @@ def _run(
     import json
     from dataclasses import replace
 
-    from blemish import configuration
+    from blemish.config import model_folder
     from blemish.diffusion import Diffusion
     from blemish.inversion import ReNoise
     from blemish.pipeline import corrupt_shard, invert_shard
     from blemish.records import read_records, write_records
 
-    model = configuration.model_folder(config)
+    model = model_folder(config)
     if model is None:
         named, results = config["sources"]["diffusion"]["repo"], config["pathvars"]["results"]
         raise UserError(
