@@ -8,8 +8,8 @@ from pathlib import Path
 import yaml
 
 from blemish import reference
-from blemish.validation import HOME, check
 from blemish.job import UserError
+from blemish.validation import HOME, check
 
 
 def load(overlays: Iterable[str | Path]) -> dict:

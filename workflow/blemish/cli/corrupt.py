@@ -33,8 +33,8 @@ def corrupt(
     image's stem holds its prompt. DIR gets images/, masks/, records.parquet (both, and where they came from),
     strength.csv (how far each image was changed) and card.json (what was used).
     """
-    from blemish.validation import check_recipe
     from blemish.sources import folder
+    from blemish.validation import check_recipe
 
     settings = common.configure(config)
     chosen = _recipe(recipe, settings["recipes"])
