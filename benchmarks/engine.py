@@ -104,7 +104,8 @@ class Bench:
     def __init__(self, model: str, device: str, dtype: torch.dtype):
         self.device, self.dtype = device, dtype
         if model in MODELS:
-            self.diffusion, self.schedule = _random(model, device, dtype), Schedule.from_config(STABLE_DIFFUSION, 50)
+            self.diffusion = random_model(model, device, dtype)
+            self.schedule = Schedule.from_config(STABLE_DIFFUSION, 50)
             self.spec, self.repo, self.side = MODELS[model], MODELS[model]["repo"], MODELS[model]["side"]
         else:
             self.diffusion = Diffusion.load(model, device, dtype)
@@ -165,7 +166,7 @@ class Bench:
                 handle.remove()
 
 
-def _random(model: str, device: str, dtype: torch.dtype) -> Diffusion:
+def random_model(model: str, device: str, dtype: torch.dtype) -> Diffusion:
     """A model of random weights, in the precisions of `Diffusion.load`."""
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel

@@ -64,3 +64,20 @@ def test_a_matrix_product_counts_two_operations_per_entry():
     with FlopCounterMode(display=False) as counter:
         torch.ones(8, 8) @ torch.ones(8, 8)
     assert counter.get_total_flops() == 2 * 8**3
+
+
+def test_memory_is_that_of_the_tensors_that_live_at_once(monkeypatch):
+    monkeypatch.syspath_prepend(engine.__file__.removesuffix("engine.py"))
+    import memory
+
+    def program():
+        kibibyte = torch.zeros(256, device="meta")
+        for _ in range(3):
+            kibibyte = kibibyte.view(16, 16) + 1  # the old one lives on until the sum is there
+        torch.zeros(100_000)  # on the host
+
+    assert memory.peak(program) == 2048
+    assert memory.peak(lambda: [torch.empty(256, device="meta") for _ in range(5)]) == 5120
+    counted = [memory.stages("tiny", batch, torch.bfloat16) for batch in (1, 2, 4)]
+    for name, first in counted[0].items():
+        assert counted[2][name] - counted[1][name] == pytest.approx(2 * (counted[1][name] - first), rel=0.01)

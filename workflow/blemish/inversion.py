@@ -136,8 +136,9 @@ def regularise(
             f"{e.shape[-2]}x{e.shape[-1]}: choose another image size, or inversion.reg_steps: 0."
         )
     shifts = draw_shifts(e.shape, settings, generators)
-    if e.is_cuda:  # pinned, so that the copy does not wait for the device's queue
-        shifts = shifts.pin_memory().to(e.device, non_blocking=True)
+    if e.is_cuda:  # so that the copy does not wait for the device's queue
+        shifts = shifts.pin_memory()
+    shifts = shifts.to(e.device, non_blocking=True)
     for step in range(settings.reg_steps):
         if settings.lambda_kl > 0:
             e = e - settings.lambda_kl * patch_kl_gradient(e, e_opt).clamp(-100, 100)

@@ -29,6 +29,14 @@ CROP = 512  # pixels; the crop of mmseg's configs
 IN_MEMORY = 16 * 2**30  # bytes of decoded images that one training may hold: 16,384 of 512x512
 
 
+class _Sample(SegDataSample):
+    """mmseg's sample, that a data loader can pin: only then the device need not be waited for to copy it."""
+
+    def pin_memory(self) -> _Sample:
+        self.gt_sem_seg = PixelData(data=self.gt_sem_seg.data.pin_memory())
+        return self
+
+
 class SegmentationDataset(Dataset):
     """Base: a subclass tells its number of images, the pair of an index and a fingerprint of all it holds."""
 
@@ -45,7 +53,7 @@ class SegmentationDataset(Dataset):
         """Returns {"inputs": (3, h, w) uint8, "data_samples": SegDataSample} for a key of `BatchSampler`."""
         index, seed, position = key
         image, labels = augment(*self.pair(index), np.random.default_rng((seed, position)))
-        sample = SegDataSample(metainfo={"img_shape": labels.shape})
+        sample = _Sample(metainfo={"img_shape": labels.shape})
         sample.gt_sem_seg = PixelData(data=torch.from_numpy(labels[None].astype(np.int64)))
         return {
             "inputs": torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))),

@@ -108,6 +108,7 @@ def train(
         _join(device)
     torch.manual_seed(seed)
     model = models.build(backbone, classes, synchronised=processes > 1 and device == "cuda")
+    model.data_preprocessor._non_blocking = True  # mmseg's class does not take mmengine's option
     if init is not None:
         checkpoints.initialise(model, checkpoints.read(init))
     batches = BatchSampler(len(dataset), batch_size, seed, _reached(state), iterations, rank, processes)
@@ -127,6 +128,7 @@ def train(
         optim_wrapper=optimisation(model, lr, betas, weight_decay, amp),
         param_scheduler=_schedule(iterations, round(warmup * iterations)),
         default_hooks={
+            "runtime_info": {"type": "Losses", "intervals": (log_interval, checkpoint_interval)},
             # Two, because mmengine removes the oldest before it writes the newest.
             "checkpoint": {
                 "type": "CheckpointHook",
