@@ -1,6 +1,8 @@
 import subprocess
 import sys
 import textwrap
+import time
+from subprocess import PIPE
 
 import pytest
 
@@ -26,7 +28,7 @@ def test_what_is_made_may_be_read_like_any_other_file(tmp_path):
     assert (tmp_path / "made").stat().st_mode == (tmp_path / "other").stat().st_mode
 
 
-def run_job(tmp_path, body):
+def start_job(tmp_path, body):
     program = textwrap.dedent(
         """
         from types import SimpleNamespace
@@ -38,7 +40,18 @@ def run_job(tmp_path, body):
             BODY
         """
     ).replace("BODY", body)
-    return subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
+    return subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, stdout=PIPE, stderr=PIPE, text=True)
+
+
+def wait_for(file, text):
+    while not file.exists() or text not in file.read_text():
+        time.sleep(0.02)
+
+
+def run_job(tmp_path, body):
+    process = start_job(tmp_path, body)
+    stdout, stderr = process.communicate()
+    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
 
 def test_a_users_mistake_is_one_sentence(tmp_path):
@@ -58,6 +71,28 @@ def test_what_a_job_prints_goes_to_its_log(tmp_path):
     done = run_job(tmp_path, "print('hello')")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert (tmp_path / "log.txt").read_text().strip() == "hello"
+
+
+def test_a_job_waits_for_its_twin_that_outlived_a_run(tmp_path):
+    """Two at once in one state folder would take each other's parts."""
+    first = start_job(tmp_path, "import time; print('first'); time.sleep(3); open('ended', 'w')")
+    wait_for(tmp_path / "log.txt", "first")
+    second = run_job(tmp_path, "import os; print('second', os.path.exists('ended'))")
+    assert first.wait() == second.returncode == 0
+    assert second.stderr.strip() == (
+        "blemish, a rule: the same job of a run that was killed is still at work: waiting for its end."
+    )
+    assert (tmp_path / "log.txt").read_text().strip() == "second True"
+
+
+def test_a_killed_job_leaves_no_lock(tmp_path):
+    first = start_job(tmp_path, "import time; print('first'); time.sleep(60)")
+    wait_for(tmp_path / "log.txt", "first")
+    first.kill()
+    first.wait()
+    done = run_job(tmp_path, "print('second')")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "log.txt").read_text().strip() == "second"
 
 
 def test_a_fault_of_the_program_keeps_its_traceback(tmp_path):

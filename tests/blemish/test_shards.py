@@ -1,4 +1,7 @@
-from blemish.shards import batches, digest, finished
+import pytest
+
+from blemish.job import UserError
+from blemish.shards import batches, digest, finished, whole
 
 
 def test_parts_behind_a_gap_are_not_trusted(tmp_path):
@@ -6,6 +9,15 @@ def test_parts_behind_a_gap_are_not_trusted(tmp_path):
         (tmp_path / name).touch()
     assert finished(tmp_path, ".x", lambda part: 2) == 4
     assert sorted(p.name for p in tmp_path.iterdir()) == ["000000000.x", "000000002.x"]
+
+
+def test_a_shard_that_lacks_a_part_is_not_whole(tmp_path):
+    for name in ("000000002.x", "000000000.x"):
+        (tmp_path / name).touch()
+    assert [part.name for part in whole(tmp_path, ".x", lambda part: 2, 4)] == ["000000000.x", "000000002.x"]
+    (tmp_path / "000000000.x").unlink()
+    with pytest.raises(UserError, match="holds 2 of 4 images"):
+        whole(tmp_path, ".x", lambda part: 2, 4)
 
 
 def test_batches_begin_behind_what_is_done():

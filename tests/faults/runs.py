@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-UNCOMPARED = {"logs", "benchmarks", "settings"}  # times, and notes that lead to no result
+UNCOMPARED = {"logs", "benchmarks", "tensorboard", "settings"}  # times, and notes that lead to no result
 
 
 def results(folder: Path) -> dict[str, Path]:
@@ -14,7 +14,7 @@ def results(folder: Path) -> dict[str, Path]:
     return {
         str(name): path
         for name, path in named.items()
-        if name.parts[0] not in UNCOMPARED and not any(part.startswith(".") for part in name.parts)
+        if not any(part in UNCOMPARED or part.startswith(".") for part in name.parts)
     }
 
 

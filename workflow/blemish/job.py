@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from blemish import devices
+from blemish import devices, locks
 
 _UMASK = os.umask(0)  # there is no other way to read it
 os.umask(_UMASK)
@@ -80,13 +80,19 @@ def state(output: str | os.PathLike) -> Path:
 def run(snakemake) -> Iterator[None]:
     """Runs a script's body as a job: it holds the GPUs it was promised and uses the rule's threads.
 
-    Everything printed goes to the rule's log file. An error with a known cause outside the program ends the
+    Everything printed goes to the rule's log file. Two of one job would share their state: while one that outlived its
+    Snakemake still writes the log, the next waits. An error with a known cause outside the program ends the
     job with one sentence, in the log and on the terminal.
     """
     terminal = os.dup(2)
     reserve = bytearray(2**22)  # memory to explain an error with, where there is no other
     try:
-        with open(snakemake.log[0] if snakemake.log else os.devnull, "w", buffering=1) as stream:
+
+        def waiting() -> None:
+            sentence = "the same job of a run that was killed is still at work: waiting for its end."
+            os.write(terminal, f"blemish, {snakemake.rule}: {sentence}\n".encode())
+
+        with locks.hold(snakemake.log[0], waiting) if snakemake.log else open(os.devnull, "w") as stream:
             os.dup2(stream.fileno(), 1)
             os.dup2(stream.fileno(), 2)
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)

@@ -1,4 +1,4 @@
-"""Lets a run start where the one before was killed: Snakemake's lock outlives its process, ours does not.
+"""Lets a run start where the one before was killed: Snakemake's lock outlives its process, and jobs outlive Snakemake.
 
 The Snakefile imports this module.
 """
@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import os
 import socket
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import TextIO
 
 log = logging.getLogger("snakemake")
 _held = []  # open as long as this process lives
@@ -53,3 +57,28 @@ def forget_stale(folder: str | Path) -> bool:
     except OSError:
         pass
     return bool(stale)
+
+
+def hold(path: str | os.PathLike, waiting: Callable[[], None]) -> TextIO:
+    """Opens a file that one process at a time writes, from its beginning; waits for the one that has it open so.
+
+    The lock ends with the last process that has the stream, or inherited it. Where the file system has no locks, there
+    is no waiting.
+
+    Args:
+        waiting: called before the waiting, if there is any.
+    """
+    while True:
+        stream = open(path, "a", buffering=1)  # noqa: SIM115
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting()
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        except OSError:
+            pass
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(stream.fileno()), os.stat(path)):  # not removed meanwhile
+                stream.truncate(0)
+                return stream
+        stream.close()

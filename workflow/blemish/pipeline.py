@@ -28,7 +28,7 @@ from blemish.latents import Latents, join_latents, save_latents
 from blemish.readers import read_csv
 from blemish.records import Record, join_masks, read_ids, read_records, write_records
 from blemish.sampling import resample, standard_normal
-from blemish.shards import Progress, batches, digest, file_digest, finished, join_records, part_file
+from blemish.shards import Progress, batches, digest, file_digest, finished, join_records, part_file, whole
 
 log = logging.getLogger(__name__)
 
@@ -127,7 +127,8 @@ def invert_shard(
         return {i: latents[i] for i in (0, n)}, torch.stack([g.get_state() for g in generators])
 
     folder = state / digest(identity, n)
-    done = finished(folder, ".safetensors", lambda part: len(Latents(part).ids))
+    kept = (folder, ".safetensors", lambda part: len(Latents(part).ids))
+    done = finished(*kept)
     records = read_records(images, ["prompt"] if reached else ["prompt", "image"])
     size = batch_size or diffusion.fitting_batch(diffusion.unet.config.sample_size)
     with Progress("inversion", len(ids), done, denoiser) as progress, behind(1) as submit:
@@ -137,7 +138,7 @@ def invert_shard(
             path, cost = part_file(folder, first, ".safetensors"), denoiser.samples - before
             submit(save_latents, path, [r.id for r in batch], latents, random_states, identity, cost)
             progress.update(len(batch))
-    join_latents(sorted(folder.glob("*.safetensors")), out, reached.evaluations if reached else 0)
+    join_latents(whole(*kept, len(ids)), out, reached.evaluations if reached else 0)
     shutil.rmtree(state)
 
 
@@ -223,7 +224,8 @@ def corrupt_shard(
 
     sources = [file_digest(path) for path in (images, masks, inversion)]
     folder = state / digest(sources, diffusion.digest, recipe, steps, mask_rule, seed)
-    done = finished(folder, ".parquet", lambda part: len(read_ids(part)))
+    kept = (folder, ".parquet", lambda part: len(read_ids(part)))
+    done = finished(*kept)
     size = batch_size or diffusion.fitting_batch(diffusion.unet.config.sample_size)
     # The encoder of PNG and the SSIM are the slow part of saving; both leave the interpreter to others.
     threads = max(1, torch.get_num_threads() // 2)
@@ -232,7 +234,7 @@ def corrupt_shard(
         for first, batch in ahead(batches(join_masks(images, masks), done, size)):
             submit(save, batch, first, *process(batch, first))
             progress.update(len(batch))
-    parts = sorted(folder.glob("*.parquet"))
+    parts = whole(*kept, len(inverted.ids))
     table = pd.concat([read_csv(path.with_suffix(".csv")) for path in parts], ignore_index=True)
     empty = table.latent_distance.isna().sum()
     log.info("%s: %d of %d masks select nothing, passed through", title, empty, len(table))

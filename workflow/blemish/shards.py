@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from blemish.diffusion import Counting
-from blemish.job import atomic
+from blemish.job import UserError, atomic
 from blemish.readers import explained
 from blemish.records import writer_of
 
@@ -63,6 +63,19 @@ def finished(folder: Path, suffix: str, count: Callable[[Path], int]) -> int:
         else:
             part.unlink()
     return done
+
+
+def whole(folder: Path, suffix: str, count: Callable[[Path], int], images: int) -> list[Path]:
+    """The parts of a shard that is through, in its order.
+
+    Raises:
+        UserError: they are not all of its images.
+    """
+    parts = sorted(folder.glob(f"*{suffix}"))
+    found = sum(map(count, parts))
+    if found != images:
+        raise UserError(f"{folder} holds {found} of {images} images: another job worked there; start again.")
+    return parts
 
 
 def digest(*parts) -> str:
