@@ -3,10 +3,15 @@
 import os
 from pathlib import Path
 
+import pytest
+
 os.environ["PYTHONPATH"] = str(Path(__file__).parents[1] / "workflow")
 os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def pytest_collection_modifyitems(items):
-    """The longest files come first: at the end, one of them would keep a single core busy."""
+    """Marks what lies in tests/faults. The longest files come first: at the end, one would keep a single core busy."""
+    for item in items:
+        if item.path.parent.name == "faults":
+            item.add_marker(pytest.mark.faults)
     items.sort(key=lambda item: ("end_to_end" not in item.keywords, item.path.parent.name != "workflow"))

@@ -112,6 +112,20 @@ def test_a_flipped_bit_is_named_or_harmless(tmp_path, kind):
     assert outcomes.count("named") > FLIPS / 3
 
 
+def test_every_bit_of_a_checkpoints_directory_counts(tmp_path):
+    """No checksum covers it: torch takes an entry's size and kind from there, and reads memory of nobody's."""
+    make_checkpoint(path := tmp_path / "iter_3.pth")
+    content, whole = path.read_bytes(), load_checkpoint(path)
+    outcomes = []
+    for at in range(content.index(b"PK\x01\x02"), len(content)):
+        for bit in range(8):
+            damaged = bytearray(content)
+            damaged[at] ^= 1 << bit
+            path.write_bytes(damaged)
+            outcomes.append(outcome(load_checkpoint, path, whole))
+    assert "unnoticed" not in outcomes and outcomes.count("named") > len(outcomes) / 3
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_file_that_is_cut_off_is_named(tmp_path, kind):
     make, load = KINDS[kind]

@@ -18,8 +18,6 @@ from blemish.job import UserError
 from blemish.records import Record, write_records
 from blemish.sources.download import download
 
-pytestmark = pytest.mark.faults
-
 SIZE = 12 * 2**20
 
 

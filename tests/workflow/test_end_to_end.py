@@ -14,15 +14,18 @@ from .test_extending import follow, save_photos
 
 pytestmark = pytest.mark.end_to_end
 
-TEST = ("--configfile", "config/mini.yaml", "config/test.yaml")
+PARTS = ("--configfile", "config/mini.yaml", "config/test.yaml")
+TEST = (*PARTS, "whole.yaml")
 TABLE = "results/test/tables/table4.csv"
 SHEET = "results/test/figures/corruption/gaussian-30.png"
+CORRUPTED = "results/test/corrupted/hps/proposed-45/swin-t/0.parquet"
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = link_checkout(tmp_path_factory.mktemp("run"))
-    done = snakemake(TABLE, SHEET, "--cores", "all", *TEST, folder=folder)
+    (folder / "whole.yaml").write_text("pools: {hps: {shards: 1}}")
+    done = snakemake(TABLE, SHEET, CORRUPTED, "--cores", "all", *TEST, folder=folder)
     assert done.returncode == 0, said(done)
     return folder
 
@@ -40,7 +43,7 @@ def test_the_table_is_what_the_detectors_measured(folder):
 
 
 def test_a_second_run_has_nothing_to_do(folder):
-    assert jobs(snakemake(TABLE, SHEET, "-n", *TEST, folder=folder)) == {}
+    assert jobs(snakemake(TABLE, SHEET, CORRUPTED, "-n", *TEST, folder=folder)) == {}
 
 
 def test_a_deleted_score_is_measured_again_alone(folder):
@@ -63,13 +66,11 @@ def test_the_region_changes_and_the_rest_stays_recognisable(folder):
 
 def test_the_number_of_parts_changes_no_image(folder, tmp_path):
     subprocess.run(["cp", "-a", f"{folder}/.", tmp_path], check=True)
-    (tmp_path / "parts.yaml").write_text("pools: {hps: {shards: 1}}")
-    target = "results/test/corrupted/hps/gaussian-30/swin-t/0.parquet"
-    done = snakemake(target, "--cores", "all", *TEST, "parts.yaml", folder=tmp_path)
+    done = snakemake(CORRUPTED, CORRUPTED.replace("0.parquet", "1.parquet"), "--cores", "all", *PARTS, folder=tmp_path)
     assert done.returncode == 0, said(done)
-    assert jobs(done) == {"draw_hps": 1, "select_regions": 1, "invert": 5, "corrupt": 1}
-    whole = {r.id: r for r in read_records(tmp_path / target)}
-    parts = list(read_records(sorted((folder / target).parent.glob("*.parquet"))))
+    assert jobs(done) == {"draw_hps": 1, "select_regions": 2, "invert": 4, "corrupt": 2}
+    whole = {r.id: r for r in read_records(folder / CORRUPTED)}
+    parts = list(read_records(sorted((tmp_path / CORRUPTED).parent.glob("*.parquet"))))
     assert len(parts) == len(whole) == 10
     for record in parts:
         assert (record.mask == whole[record.id].mask).all()

@@ -77,6 +77,9 @@ def fault(path: Path) -> str | None:
         with zipfile.ZipFile(path) as archive:
             if damaged := archive.testzip():  # torch itself does not compare the checksums
                 return f"{damaged} fails its checksum"
+            for entry in archive.infolist():  # of which no checksum tells
+                if entry.file_size != entry.compress_size or entry.external_attr:
+                    return f"{entry.filename} is described wrongly"
         with torch.serialization.safe_globals(ALLOWED):
             torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # of zip, zlib, pickle and torch: whatever their parsers meet
