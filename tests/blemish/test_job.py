@@ -77,12 +77,14 @@ def test_a_job_waits_for_its_twin_that_outlived_a_run(tmp_path):
     """Two at once in one state folder would take each other's parts."""
     first = start_job(tmp_path, "import time; print('first'); time.sleep(3); open('ended', 'w')")
     wait_for(tmp_path / "log.txt", "first")
+    (tmp_path / "log.txt").unlink()  # as Snakemake does before it starts a job
     second = run_job(tmp_path, "import os; print('second', os.path.exists('ended'))")
     assert first.wait() == second.returncode == 0
     assert second.stderr.strip() == (
         "blemish, a rule: the same job of a run that was killed is still at work: waiting for its end."
     )
     assert (tmp_path / "log.txt").read_text().strip() == "second True"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ended", "log.txt"]
 
 
 def test_a_killed_job_leaves_no_lock(tmp_path):

@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from blemish import devices, locks
@@ -80,27 +80,23 @@ def state(output: str | os.PathLike) -> Path:
 def run(snakemake) -> Iterator[None]:
     """Runs a script's body as a job: it holds the GPUs it was promised and uses the rule's threads.
 
-    Everything printed goes to the rule's log file. Two of one job would share their state: while one that outlived its
-    Snakemake still writes the log, the next waits. An error with a known cause outside the program ends the
-    job with one sentence, in the log and on the terminal.
+    Everything printed goes to the rule's log file. Two of one job would share their state: while one lives on whose
+    Snakemake was killed, the next waits. An error with a known cause outside the program ends the job with one
+    sentence, in the log and on the terminal.
     """
     terminal = os.dup(2)
     reserve = bytearray(2**22)  # memory to explain an error with, where there is no other
     try:
-
-        def waiting() -> None:
-            sentence = "the same job of a run that was killed is still at work: waiting for its end."
-            os.write(terminal, f"blemish, {snakemake.rule}: {sentence}\n".encode())
-
-        with locks.hold(snakemake.log[0], waiting) if snakemake.log else open(os.devnull, "w") as stream:
-            os.dup2(stream.fileno(), 1)
-            os.dup2(stream.fileno(), 2)
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
-        _use_threads(snakemake.threads)
-        if settings := snakemake.input.get("settings"):
-            _end_other_settings(Path(settings))
-        with devices.lease(snakemake.resources.get("gpu", 0), description=snakemake.rule):
-            yield
+        with _alone(snakemake, terminal):
+            with open(snakemake.log[0] if snakemake.log else os.devnull, "w", buffering=1) as stream:
+                os.dup2(stream.fileno(), 1)
+                os.dup2(stream.fileno(), 2)
+            logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
+            _use_threads(snakemake.threads)
+            if settings := snakemake.input.get("settings"):
+                _end_other_settings(Path(settings))
+            with devices.lease(snakemake.resources.get("gpu", 0), description=snakemake.rule):
+                yield
         sys.stdout.flush()
         sys.stderr.flush()
     except Exception as error:
@@ -135,6 +131,19 @@ def explain(error: BaseException) -> str | None:
         if sign in text:
             return f"{sentence}: {MEND}"
     return None
+
+
+def _alone(snakemake, terminal: int) -> AbstractContextManager[None]:
+    """A lock beside the log, because Snakemake, which knows nothing of a job that lives on, removes its log."""
+    if not snakemake.log:
+        return nullcontext()
+
+    def waiting() -> None:
+        sentence = "the same job of a run that was killed is still at work: waiting for its end."
+        os.write(terminal, f"blemish, {snakemake.rule}: {sentence}\n".encode())
+
+    log = Path(snakemake.log[0])
+    return locks.alone(log.with_name(f".{log.name}.lock"), waiting)
 
 
 def _end_other_settings(settings: Path) -> None:

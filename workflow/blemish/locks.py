@@ -9,10 +9,9 @@ import fcntl
 import logging
 import os
 import socket
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
 
 log = logging.getLogger("snakemake")
 _held = []  # open as long as this process lives
@@ -59,26 +58,31 @@ def forget_stale(folder: str | Path) -> bool:
     return bool(stale)
 
 
-def hold(path: str | os.PathLike, waiting: Callable[[], None]) -> TextIO:
-    """Opens a file that one process at a time writes, from its beginning; waits for the one that has it open so.
+@contextmanager
+def alone(path: str | os.PathLike, waiting: Callable[[], None]) -> Iterator[None]:
+    """One process at a time is in the block; the others wait for it, and for nobody that was killed there.
 
-    The lock ends with the last process that has the stream, or inherited it. Where the file system has no locks, there
-    is no waiting.
+    Where the file system has no locks, there is no waiting.
 
     Args:
+        path: a file to lock, that is there as long as somebody works or was killed working.
         waiting: called before the waiting, if there is any.
     """
     while True:
-        stream = open(path, "a", buffering=1)  # noqa: SIM115
+        file = open(path, "a")  # noqa: SIM115
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             waiting()
-            fcntl.flock(stream, fcntl.LOCK_EX)
+            fcntl.flock(file, fcntl.LOCK_EX)
         except OSError:
             pass
         with suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(stream.fileno()), os.stat(path)):  # not removed meanwhile
-                stream.truncate(0)
-                return stream
-        stream.close()
+            if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
+                break  # else the one before removed it
+        file.close()
+    try:
+        yield
+    finally:
+        Path(path).unlink(missing_ok=True)
+        file.close()
