@@ -5,7 +5,7 @@ CORES ?= all
 CONFIG ?= config/mini.yaml
 MINI = --configfile config/mini.yaml
 
-.PHONY: demo test test-faults test-slurm lint format paper status report forecast graph docs gpus miniworld clean
+.PHONY: demo test test-long test-slurm lint format paper status report forecast graph docs gpus miniworld clean
 
 demo: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) $(MINI)
@@ -15,10 +15,10 @@ paper: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) --resources gpu=8
 
 test: .venv/tested
-	$(BIN)/pytest -m "not slurm and not faults" --numprocesses auto --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -m "not slurm and not long" --numprocesses auto --dist loadfile --no-loadscope-reorder
 
-test-faults: .venv/tested
-	$(BIN)/pytest -m faults --numprocesses auto --dist loadfile --no-loadscope-reorder
+test-long: .venv/tested
+	$(BIN)/pytest -m long --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 test-slurm: .venv/tested
 	$(BIN)/pytest -m slurm

@@ -23,7 +23,7 @@ rule corrupt:
     resources:
         gpu=ONE_GPU,
     params:
-        recipe=lookup("recipes/{recipe}", within=config),
+        recipe=lookup("{recipe}", within=config["recipes"]),
         steps=config["inversion"]["steps"],
         mask_rule=config["corruption"]["mask_rule"],
         seed=config["seed"],

@@ -25,7 +25,7 @@ rule train_detector:
     resources:
         gpu=GPU,
     params:
-        backbone=lookup("backbones/{backbone}", within=config),
+        backbone=lookup("{backbone}", within=config["backbones"]),
         settings=training_settings,
         device=config["device"],
         code=fingerprint("scripts/train_detector.py"),

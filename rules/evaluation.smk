@@ -19,7 +19,7 @@ rule evaluate:
     resources:
         gpu=ONE_GPU,
     params:
-        backbone=lookup("backbones/{backbone}", within=config),
+        backbone=lookup("{backbone}", within=config["backbones"]),
         threshold=config["evaluation"]["threshold"],
         batch_size=config["evaluation"]["batch_size"],
         device=config["device"],
@@ -46,7 +46,7 @@ rule predict:
     resources:
         gpu=ONE_GPU,
     params:
-        backbone=lookup("backbones/{backbone}", within=config),
+        backbone=lookup("{backbone}", within=config["backbones"]),
         batch_size=config["evaluation"]["batch_size"],
         device=config["device"],
         amp=config["detectors"]["amp"],

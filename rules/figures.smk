@@ -118,7 +118,7 @@ rule figure_initial:
     params:
         recipe={"name": "proposed-0", "method": "proposed", "step": 0},
         images=config["figures"]["images"] // 2,
-        settings=lookup("inversion", within=config),
+        settings=config["inversion"],
         mask_rule=config["corruption"]["mask_rule"],
         seed=config["seed"],
         device=config["device"],

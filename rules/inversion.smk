@@ -21,7 +21,7 @@ rule invert:
     resources:
         gpu=ONE_GPU,
     params:
-        settings=lookup("inversion", within=config),
+        settings=config["inversion"],
         seed=config["seed"],
         batch_size=config["corruption"]["batch_size"],
         device=config["device"],

@@ -17,7 +17,7 @@ rule binarize:
         "../environment.yml"
     threads: 2
     params:
-        policy=lookup("labels", within=config),
+        policy=config["labels"],
         split="{split}",
         code=fingerprint("scripts/binarize.py"),
     message:

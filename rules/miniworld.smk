@@ -74,7 +74,7 @@ rule make_mini_richhf:
     conda:
         "../environment.yml"
     params:
-        settings=lookup("richhf/{split}", within=config),
+        settings=lookup("{split}", within=config["richhf"]),
     message:
         "Make wild artifacts and their simulated annotators, {wildcards.split}"
     script:
@@ -107,13 +107,13 @@ rule pretrain_mini_segmentation:
         "../environment.yml"
     threads: 1
     params:
-        backbone=lookup("backbones/{backbone}", within=config),
+        backbone=lookup("{backbone}", within=config["backbones"]),
         training={
             key: value
             for key, value in config["detectors"].items()
             if key not in ("seeds", "iterations", "selector_iterations", "lr")
         },
-        settings=lookup("segmentation", within=config),
+        settings=config["segmentation"],
     message:
         "Pre-train {wildcards.backbone} on the objects of the scenes"
     script:

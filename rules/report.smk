@@ -24,8 +24,8 @@ rule table:
         "../environment.yml"
     params:
         detectors=table_runs,
-        table=lookup("tables/{table}", within=config),
-        published=lookup("published/{table}", within=config, default=None),
+        table=lookup("{table}", within=config["tables"]),
+        published=lookup("{table}", within=config["published"], default=None),
         code=fingerprint("scripts/table.py"),
     message:
         "Write {wildcards.table}, ours beside the paper's"
@@ -137,7 +137,7 @@ rule cost:
         stored=[key for key in made_inversions() for _ in shards(key[0])],
         corruptions=[key for key in made_corruptions() for _ in shards(key[0])],
         depths={recipe: depth(recipe) for recipe in config["recipes"]},
-        settings=lookup("inversion", within=config),
+        settings=config["inversion"],
         code=fingerprint("scripts/cost.py"),
     message:
         "Count the UNet evaluations of inversion and corruption beside the forecast"

@@ -18,7 +18,7 @@ rule select_regions:
     resources:
         gpu=ONE_GPU,
     params:
-        backbone=lookup("backbones/{backbone}", within=config),
+        backbone=lookup("{backbone}", within=config["backbones"]),
         tau=config["selector"]["tau"],
         batch_size=config["evaluation"]["batch_size"],
         device=config["device"],

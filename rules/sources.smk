@@ -14,7 +14,7 @@ rule fetch_richhf:
     conda:
         "../environment.yml"
     params:
-        source=lookup("sources/richhf/records/{split}", within=config),
+        source=lookup("{split}", within=config["sources"]["richhf"]["records"]),
         code=fingerprint("scripts/fetch_richhf.py"),
     message:
         "Fetch the {wildcards.split} records of RichHF-18k"
@@ -34,7 +34,7 @@ rule fetch_richhf_images:
     conda:
         "../environment.yml"
     params:
-        source=lookup("sources/richhf/images", within=config),
+        source=config["sources"]["richhf"]["images"],
         split="{split}",
         size=config["resolution"],
         code=fingerprint("scripts/fetch_richhf_images.py"),
@@ -56,7 +56,7 @@ rule draw_hps:
     conda:
         "../environment.yml"
     params:
-        source=lookup("sources/hps", within=config),
+        source=config["sources"]["hps"],
         number=config["pools"]["hps"]["count"],
         parts=config["pools"]["hps"]["shards"],
         seed=config["seed"],
@@ -81,8 +81,8 @@ rule frame_images:
     conda:
         "../environment.yml"
     params:
-        folder=lookup("pools/{pool}/images", within=config),
-        parts=lookup("pools/{pool}/shards", within=config),
+        folder=lookup("{pool}/images", within=config["pools"]),
+        parts=lookup("{pool}/shards", within=config["pools"]),
         size=config["resolution"],
         listing=own_images,
         code=fingerprint("scripts/frame_images.py"),
@@ -103,7 +103,7 @@ rule fetch_diffusion:
     conda:
         "../environment.yml"
     params:
-        source=lookup("sources/diffusion", within=config),
+        source=config["sources"]["diffusion"],
         code=fingerprint("scripts/fetch_diffusion.py"),
     message:
         "Fetch the diffusion model"
@@ -122,7 +122,7 @@ rule fetch_segmentation:
     conda:
         "../environment.yml"
     params:
-        source=lookup("backbones/{backbone}/weights", within=config),
+        source=lookup("{backbone}/weights", within=config["backbones"]),
         code=fingerprint("scripts/fetch_segmentation.py"),
     message:
         "Fetch the pre-trained segmentation model {wildcards.backbone}"

@@ -10,8 +10,8 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def pytest_collection_modifyitems(items):
-    """Marks what lies in tests/faults. The longest files come first: at the end, one would keep a single core busy."""
+    """Marks what lies in tests/faults as long. The longest files go first: at the end, one keeps a single core busy."""
     for item in items:
         if item.path.parent.name == "faults":
-            item.add_marker(pytest.mark.faults)
+            item.add_marker(pytest.mark.long)
     items.sort(key=lambda item: ("end_to_end" not in item.keywords, item.path.parent.name != "workflow"))

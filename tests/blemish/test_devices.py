@@ -400,7 +400,7 @@ def read_intervals(path: Path) -> tuple[dict[str, list[tuple[int, int]]], Counte
     return {gpu: sorted(intervals) for gpu, intervals in uses.items()}, counts
 
 
-@pytest.mark.faults
+@pytest.mark.long
 def test_a_thousand_leases_under_two_drivers_and_sigkills_never_overlap(tmp_path, record_property):
     journal = Journal(tmp_path / "journal")
     began = time.monotonic()

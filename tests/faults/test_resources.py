@@ -177,7 +177,7 @@ def test_a_read_only_disk(disk, tmp_path, source, undisturbed, name):
 
 def test_not_even_the_log_can_be_written(disk):
     make_read_only(disk)
-    assert is_one_sentence(job(disk, "pass"), "Read-only file system (job.log)")
+    assert is_one_sentence(job(disk, "pass"), "Read-only file system (.job.log.lock)")
 
 
 LIMIT = """

@@ -64,6 +64,7 @@ def test_the_region_changes_and_the_rest_stays_recognisable(folder):
     assert (strength.psnr_inside < strength.psnr_outside).mean() > 0.9
 
 
+@pytest.mark.long
 def test_the_number_of_parts_changes_no_image(folder, tmp_path):
     subprocess.run(["cp", "-a", f"{folder}/.", tmp_path], check=True)
     done = snakemake(CORRUPTED, CORRUPTED.replace("0.parquet", "1.parquet"), "--cores", "all", *PARTS, folder=tmp_path)
@@ -80,6 +81,7 @@ def test_the_number_of_parts_changes_no_image(folder, tmp_path):
         assert (difference**2).mean() < 255**2 * 10**-3.5
 
 
+@pytest.mark.long
 def test_own_images_become_a_train_set_and_nothing_else_is_made_anew(folder):
     """The example of docs/extending.md, at the smallest sizes."""
     save_photos(folder / "photos")

@@ -11,7 +11,7 @@ import pytest
 
 from .conftest import SNAKEMAKE, link_checkout, said, snakemake
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 
 # Batches of one image and many checkpoints, so that there is a middle.
 OVERLAY = """
@@ -26,7 +26,7 @@ DETECTOR = "results/test/detectors/hps/gaussian-30/swin-t/seed-0/weights.safeten
 JOBS = {
     "invert": (INVERTED, "*/*.safetensors", r"5 images \([1-4] were there\)"),
     "corrupt": (CORRUPTED, "*/*.parquet", r"5 images \([1-4] were there\)"),
-    "train_detector": (DETECTOR, "iter_*.pth", r"resumed .*iter: [1-9]"),
+    "train_detector": (DETECTOR, "last_checkpoint", r"resumed .*iter: [1-9]"),
 }
 
 

@@ -146,7 +146,7 @@ def test_what_cannot_be_met_is_said_before_anything_is_trained(tmp_path, squares
         attempt(init=tmp_path / "none.pth")
 
 
-@pytest.mark.end_to_end
+@pytest.mark.long
 def test_two_processes_train_one_detector(tmp_path, squares, tiny):
     write_records(
         tmp_path / "r.parquet",
