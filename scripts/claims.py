@@ -3,7 +3,7 @@
 
 def judge_claims(per_image, runs, statements, tables, published, csv, markdown):
     from blemish import claims
-    from blemish.job import atomic
+    from blemish.job import write_text
     from blemish.readers import read_table
     from blemish.tables import Detector, published_numbers
 
@@ -12,10 +12,8 @@ def judge_claims(per_image, runs, statements, tables, published, csv, markdown):
         frame = read_table(path, ["id", "tp", "fp", "fn"])
         results.setdefault(Detector(*fields), []).append(frame)
     judged = claims.judge(statements, results, published_numbers(tables, published))
-    with atomic(csv) as temporary:
-        judged.to_csv(temporary, index=False)
-    with atomic(markdown) as temporary:
-        temporary.write_text(claims.to_markdown(judged))
+    write_text(csv, judged.to_csv(index=False))
+    write_text(markdown, claims.to_markdown(judged))
 
 
 if __name__ == "__main__":

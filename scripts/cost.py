@@ -6,7 +6,7 @@ def make_cost_table(inversions, strength, diffusion, stored, corruptions, depths
 
     from blemish.cost_table import cost_table, to_markdown
     from blemish.inversion import ReNoise
-    from blemish.job import atomic
+    from blemish.job import write_text
     from blemish.readers import read_json
     from blemish.schedule import Schedule
 
@@ -21,10 +21,8 @@ def make_cost_table(inversions, strength, diffusion, stored, corruptions, depths
     schedule = Schedule.from_config(read_json(Path(diffusion, "scheduler/scheduler_config.json")), steps)
     files = grouped(inversions, stored), grouped(strength, corruptions)
     table = cost_table(*files, depths, stride, ReNoise(**settings), schedule)
-    with atomic(csv) as temporary:
-        table.to_csv(temporary, index=False)
-    with atomic(markdown) as temporary:
-        temporary.write_text(to_markdown(table))
+    write_text(csv, table.to_csv(index=False))
+    write_text(markdown, to_markdown(table))
 
 
 if __name__ == "__main__":

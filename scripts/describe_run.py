@@ -10,11 +10,10 @@ def describe_run(config, out):
 
     import yaml
 
-    from blemish.job import atomic
+    from blemish.job import write_text
 
     versions = {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
-    with atomic(out) as temporary:
-        temporary.write_text(yaml.safe_dump({"versions": versions, "config": config}, allow_unicode=True))
+    write_text(out, yaml.safe_dump({"versions": versions, "config": config}, allow_unicode=True))
 
 
 if __name__ == "__main__":

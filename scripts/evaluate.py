@@ -7,7 +7,7 @@ def evaluate(weights, test, metrics, per_image, backbone, threshold, batch_size,
     import pandas as pd
 
     from blemish.evaluation import measure, summarise
-    from blemish.job import atomic
+    from blemish.job import atomic, write_text
     from blemish.records import read_records
     from blemish.segmentation.predict import probabilities
 
@@ -19,8 +19,7 @@ def evaluate(weights, test, metrics, per_image, backbone, threshold, batch_size,
     summary = summarise(rows)
     with atomic(per_image) as temporary:
         rows.to_parquet(temporary, write_page_checksum=True)
-    with atomic(metrics) as temporary:
-        temporary.write_text(json.dumps(summary, indent=2) + "\n")
+    write_text(metrics, json.dumps(summary, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -3,14 +3,12 @@
 
 def show_tables(csv, layouts, text, markdown):
     from blemish import tables
-    from blemish.job import atomic
+    from blemish.job import write_text
     from blemish.readers import read_csv
 
     shown = [(read_csv(path, ["ours", "paper"]), table) for path, table in zip(csv, layouts, strict=True)]
-    with atomic(text) as temporary:
-        temporary.write_text(tables.to_text(tables.to_rich(frame, table) for frame, table in shown))
-    with atomic(markdown) as temporary:
-        temporary.write_text("\n".join(tables.to_markdown(frame, table) for frame, table in shown))
+    write_text(text, tables.to_text(tables.to_rich(frame, table) for frame, table in shown))
+    write_text(markdown, "\n".join(tables.to_markdown(frame, table) for frame, table in shown))
 
 
 if __name__ == "__main__":

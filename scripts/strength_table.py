@@ -3,14 +3,12 @@
 
 def make_strength_table(strength, parts, csv, markdown):
     from blemish.figures import split
-    from blemish.job import atomic
+    from blemish.job import write_text
     from blemish.strength_table import strength_table, to_markdown
 
     table = strength_table(split(strength, parts))
-    with atomic(csv) as temporary:
-        table.to_csv(temporary, index=False)
-    with atomic(markdown) as temporary:
-        temporary.write_text(to_markdown(table))
+    write_text(csv, table.to_csv(index=False))
+    write_text(markdown, to_markdown(table))
 
 
 if __name__ == "__main__":

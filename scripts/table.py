@@ -1,20 +1,14 @@
 """One of Tables 1 to 4: our numbers beside the paper's."""
 
-from pathlib import Path
-
 
 def make_table(metrics, runs, table, published, csv, markdown, latex):
     from blemish import tables
-    from blemish.job import atomic
+    from blemish.job import write_text
 
     frame = tables.assemble(table, published, tables.read_metrics(metrics, runs))
-    for path, text in (
-        (csv, frame.to_csv(index=False)),
-        (markdown, tables.to_markdown(frame, table)),
-        (latex, tables.to_latex(frame, table)),
-    ):
-        with atomic(path) as temporary:
-            Path(temporary).write_text(text)
+    write_text(csv, frame.to_csv(index=False))
+    write_text(markdown, tables.to_markdown(frame, table))
+    write_text(latex, tables.to_latex(frame, table))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Compares two finished runs: what is equal byte for byte, and how far the rest lies apart.
 
-`python tests/faults/compare.py results/mini OTHER/results/mini` prints a summary as JSON. Exit code 1 if one run has
-files that the other lacks.
+`PYTHONPATH=workflow python tests/faults/compare.py results/mini OTHER/results/mini` prints a summary as JSON. Exit code
+1 if one run has files that the other lacks.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "workflow"))
 from runs import content, results
 
 from blemish.records import read_records
@@ -59,7 +57,11 @@ def scores(paths: list[tuple[Path, Path]]) -> dict:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path, nargs=2)
-    first, second = map(results, parser.parse_args().run)
+    folders = parser.parse_args().run
+    first, second = map(results, folders)
+    for folder, files in zip(folders, (first, second), strict=True):
+        if not files:
+            parser.error(f"{folder} holds no results; name the folder of a finished run")
     common = sorted(first.keys() & second.keys())
     different = [name for name in common if content(first[name]) != content(second[name])]
     pairs = {name: (first[name], second[name]) for name in common}

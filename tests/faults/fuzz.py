@@ -1,4 +1,6 @@
-"""Damaged and senseless bytes for every decoder of files from outside: `python tests/faults/fuzz.py [inputs]`.
+"""Damaged and senseless bytes for every decoder of files from outside.
+
+`PYTHONPATH=workflow python tests/faults/fuzz.py [inputs]` prints what came of them as JSON.
 
 Starts from real files and changes, cuts, repeats and swaps bytes by a seeded generator; a quarter is noise. Anything
 but an answer or the decoder's own complaint ends the run, as does an input that takes longer than `SLOWEST`.

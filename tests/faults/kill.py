@@ -1,7 +1,8 @@
 """Kills jobs and Snakemake at random moments of a small run until it is through; compares it with a calm one.
 
-`python tests/faults/kill.py FOLDER [--kills 50] [--seed 0] [--targets ...]` works in FOLDER/undisturbed (a finished run
-there is used as it is) and FOLDER/killed, and prints a summary as JSON. Exit code 1 if anything differs.
+`PYTHONPATH=workflow python tests/faults/kill.py FOLDER [--kills 50] [--seed 0] [--targets ...]` works in
+FOLDER/undisturbed (a finished run there is used as it is) and FOLDER/killed, and prints a summary as JSON. Exit code 1
+if anything differs.
 """
 
 from __future__ import annotations

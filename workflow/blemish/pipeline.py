@@ -23,7 +23,7 @@ from blemish import corruptions, strength
 from blemish.background import ahead, behind
 from blemish.diffusion import Counting, Diffusion
 from blemish.inversion import ReNoise, invert
-from blemish.job import UserError, atomic
+from blemish.job import UserError, write_text
 from blemish.latents import Latents, join_latents, save_latents
 from blemish.readers import read_csv
 from blemish.records import Record, join_masks, read_ids, read_records, write_records
@@ -214,8 +214,7 @@ def corrupt_shard(
     def save(records: list[Record], first: int, corrupted: np.ndarray, clean: np.ndarray, measures) -> None:
         compared = [strength.compare(a, b, r.mask) for a, b, r in zip(clean, corrupted, records, strict=True)]
         table = pd.concat([pd.DataFrame({"id": [r.id for r in records]}), pd.DataFrame(compared), measures], axis=1)
-        with atomic(part_file(folder, first, ".csv")) as temporary:
-            table.to_csv(temporary, index=False)
+        write_text(part_file(folder, first, ".csv"), table.to_csv(index=False))
         changed = {"recipe": recipe["name"], "seed": seed}
         write_records(
             part_file(folder, first, ".parquet"),
@@ -239,8 +238,7 @@ def corrupt_shard(
     empty = table.latent_distance.isna().sum()
     log.info("%s: %d of %d masks select nothing, passed through", title, empty, len(table))
     join_records(parts, out)
-    with atomic(strength_out) as temporary:
-        table.to_csv(temporary, index=False)
+    write_text(strength_out, table.to_csv(index=False))
     shutil.rmtree(state)
 
 

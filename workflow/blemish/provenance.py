@@ -14,7 +14,7 @@ import os
 from functools import cache
 from pathlib import Path
 
-from blemish.job import atomic
+from blemish.job import write_text
 
 PACKAGE = Path(__file__).parent
 ROOT = PACKAGE.parents[1]
@@ -58,8 +58,7 @@ def note(folder: str | os.PathLike, settings: dict) -> str:
     text = json.dumps(canonical(settings), indent=1, ensure_ascii=False) + "\n"
     path = Path(folder, hashlib.sha256(text.encode()).hexdigest()[:16] + ".json")
     if not path.exists():
-        with atomic(path) as temporary:
-            temporary.write_text(text)
+        write_text(path, text)
     return str(path)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from blemish.job import atomic
+from blemish.job import write_text
 
 TEMPLATES = Path(__file__).parent
 
@@ -22,5 +22,4 @@ def write(path: str | PathLike, content: dict, threshold: float) -> None:
     """
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
     page = environment.get_template("page.html").render(content=content, threshold=threshold)
-    with atomic(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    write_text(path, page)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from blemish.job import UserError, atomic
+from blemish.job import UserError, write_text
 
 PACKAGES = Path(__file__).parents[2]
 
@@ -41,8 +41,7 @@ def train_records(
         _train(job)
         return
     order = Path(f"{state}.json")  # beside `state`, which the training removes
-    with atomic(order) as temporary:
-        temporary.write_text(json.dumps(job))
+    write_text(order, json.dumps(job))
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={gpus}"]
     paths = os.pathsep.join(filter(None, (str(PACKAGES), os.environ.get("PYTHONPATH"))))
     environment = {**os.environ, "PYTHONPATH": paths}

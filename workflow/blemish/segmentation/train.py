@@ -25,7 +25,7 @@ from mmengine.registry import LOOPS
 from mmengine.runner import IterBasedTrainLoop, Runner, find_latest_checkpoint
 from torch.utils.data import DataLoader
 
-from blemish.job import UserError, atomic, atomic_folder
+from blemish.job import UserError, atomic, atomic_folder, write_text
 from blemish.segmentation import checkpoints, curves, models  # noqa: F401  curves registers itself
 from blemish.segmentation.dataset import BatchSampler, SegmentationDataset
 from blemish.tensors import save
@@ -221,8 +221,7 @@ def _forget_other_settings(state: Path, settings: dict) -> None:
     text = json.dumps(settings, sort_keys=True)
     if state.exists() and not (record.exists() and record.read_text() == text):
         shutil.rmtree(state)
-    with atomic(record) as temporary:
-        temporary.write_text(text)
+    write_text(record, text)
 
 
 def _forget_damaged(state: Path) -> None:
@@ -318,5 +317,4 @@ def _write(out: Path, model: torch.nn.Module, card: dict, curve: list[tuple[int,
         writer.writerow(("iteration", "loss", "lr"))
         writer.writerows((i, f"{loss:.6g}", f"{rate:.6g}") for i, loss, rate in curve)
     save(out / "weights.safetensors", state)
-    with atomic(out / "card.json") as temporary:
-        temporary.write_text(json.dumps(card, indent=2) + "\n")
+    write_text(out / "card.json", json.dumps(card, indent=2) + "\n")

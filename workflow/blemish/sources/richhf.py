@@ -11,14 +11,14 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict, replace
 from itertools import islice, product
 from os import PathLike
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
 
 from blemish import annotations
 from blemish.annotations import Evidence, Policy, Verdict
-from blemish.job import UserError, atomic
+from blemish.job import UserError, atomic, write_text
 from blemish.records import Record, is_id, write_records
 from blemish.rendering import escape_spreadsheet
 from blemish.tfrecords import Example, read_examples
@@ -212,8 +212,7 @@ def _write_summary(
         },
         "levels": levels.tolist(),
     }
-    with atomic(Path(path)) as temporary:
-        temporary.write_text(json.dumps(report, indent=1) + "\n")
+    write_text(path, json.dumps(report, indent=1) + "\n")
     logger.info("%s: %d of %d samples kept; %s", split, kept, samples, reasons)
     if paper is not None and kept != paper:
         logger.warning(
