@@ -137,7 +137,9 @@ def test_a_job_killed_by_its_time_limit_is_submitted_anew_and_resumes(cluster, r
 
 
 def test_ctrl_c_cancels_and_the_next_start_goes_on(cluster, tmp_path):
+    # What a shell starts in the background, these tests perhaps, ignores SIGINT, and so do its children.
     command = [
+        *("env", "--default-signal=INT"),
         SNAKEMAKE,
         "--snakefile",
         SLURM / "Snakefile",
