@@ -48,9 +48,14 @@ def cluster(tmp_path_factory):
     subprocess.run([SLURM / "down.sh", folder], check=True, timeout=60)
 
 
+def snakemake_command(folder, *arguments):
+    """The command that runs the pretend graph in `folder`."""
+    return [SNAKEMAKE, "--snakefile", SLURM / "Snakefile", "--directory", folder, *arguments]
+
+
 def snakemake(cluster, folder, *arguments, prefix=(), timeout=300):
     """The finished run of the pretend graph in `folder`."""
-    command = [*prefix, SNAKEMAKE, "--snakefile", SLURM / "Snakefile", "--directory", folder, *arguments]
+    command = [*prefix, *snakemake_command(folder, *arguments)]
     return subprocess.run(command, env=cluster, cwd=ROOT, capture_output=True, text=True, timeout=timeout)
 
 
@@ -138,16 +143,7 @@ def test_a_job_killed_by_its_time_limit_is_submitted_anew_and_resumes(cluster, r
 
 def test_ctrl_c_cancels_and_the_next_start_goes_on(cluster, tmp_path):
     # What a shell starts in the background, these tests perhaps, ignores SIGINT, and so do its children.
-    command = [
-        *("env", "--default-signal=INT"),
-        SNAKEMAKE,
-        "--snakefile",
-        SLURM / "Snakefile",
-        "--directory",
-        tmp_path,
-        *PROFILE,
-        "endless.json",
-    ]
+    command = ["env", "--default-signal=INT", *snakemake_command(tmp_path, *PROFILE, "endless.json")]
     process = subprocess.Popen(command, env=cluster, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_until((tmp_path / "endless.attempts").exists, 60)
     process.send_signal(signal.SIGINT)
