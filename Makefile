@@ -35,23 +35,22 @@ format: .venv/tested
 	$(BIN)/snakefmt Snakefile rules
 
 status: .venv/installed
-	PYTHONPATH=workflow $(BIN)/python -m blemish.status $(CONFIG)
+	PYTHONPATH=workflow $(BIN)/python -m blemish.planning.status $(CONFIG)
 
 report: .venv/installed
 	$(BIN)/snakemake $(MINI) --report results/mini/report.html
 
 forecast: .venv/installed
-	PYTHONPATH=workflow $(BIN)/python -m blemish.forecast $(CONFIG)
+	PYTHONPATH=workflow $(BIN)/python -m blemish.planning.forecast $(CONFIG)
 
 graph: .venv/installed
 	$(BIN)/snakemake show_tables --rulegraph mermaid-js $(MINI) | grep -v -e style -e title -e "^---"
 
 docs: .venv/installed
-	PYTHONPATH=workflow $(BIN)/python -m blemish.reference
-	PYTHONPATH=workflow $(BIN)/python -m blemish.assumptions
+	PYTHONPATH=workflow $(BIN)/python -m blemish.config.reference
 
 gpus: .venv/installed
-	PYTHONPATH=workflow $(BIN)/python -m blemish.devices
+	PYTHONPATH=workflow $(BIN)/python -m blemish.jobs.devices
 
 miniworld: .venv/tested
 	$(BIN)/snakemake --snakefile rules/miniworld.smk --cores $(CORES)

@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 from benchmarks.simulated_richhf import example, simulate
 
-from blemish import annotations
-from blemish.annotations import Policy
-from blemish.records import Record, read_ids, write_records
-from blemish.sources.richhf import SCORES, label_split
-from blemish.tfrecords import read_examples, write_examples
+from blemish.data.records import Record, read_ids, write_records
+from blemish.data.tfrecords import read_examples, write_examples
+from blemish.labels import annotators
+from blemish.labels.annotators import Policy
+from blemish.labels.binarize import SCORES, label_split
 
 RECORDS = 15_810
 DRAWN = 300  # different samples; the rest repeats them under other names
@@ -47,10 +47,10 @@ def plain_loop(path: Path, folder: Path) -> None:
 
     def records():
         for features in tfrecord_loader(str(path), None):
-            pixels = annotations.decode_map(features["artifact_map"])
-            found = annotations.weigh(pixels, {name: features[name][0] for name in SCORES}, POLICY)
-            if annotations.decide(found, POLICY).kept:
-                mask = annotations.binarize(pixels, POLICY)
+            pixels = annotators.decode_map(features["artifact_map"])
+            found = annotators.weigh(pixels, {name: features[name][0] for name in SCORES}, POLICY)
+            if annotators.decide(found, POLICY).kept:
+                mask = annotators.binarize(pixels, POLICY)
                 yield Record(Path(features["filename"].decode()).stem, None, mask)
 
     write_records(folder / "labels.parquet", records())

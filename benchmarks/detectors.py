@@ -15,17 +15,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import hardware
 import numpy as np
 import torch
 import yaml
 from torch.utils.flop_counter import FlopCounterMode
 
-from blemish import hardware
-from blemish.records import Record, write_records
-from blemish.segmentation import models
-from blemish.segmentation.dataset import IN_MEMORY, BatchSampler, RecordsDataset
-from blemish.segmentation.train import optimisation
-from blemish.shards import digest
+from blemish.data.digests import digest
+from blemish.data.records import Record, write_records
+from blemish.detection import models
+from blemish.detection.dataset import IN_MEMORY, BatchSampler, RecordsDataset
+from blemish.detection.train import optimisation
 
 
 def measure(configuration: dict, size: int, device: str, repeats: int) -> dict:

@@ -19,15 +19,15 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 
+import hardware
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from blemish import hardware
-from blemish.diffusion import Counting, Diffusion
-from blemish.inversion import ReNoise, invert
-from blemish.sampling import Condition, resample
-from blemish.schedule import Schedule
+from blemish.corruption.diffusion import Diffusion
+from blemish.corruption.renoise import ReNoise, invert
+from blemish.corruption.sampling import Condition, Counting, resample
+from blemish.corruption.schedule import Schedule
 
 STABLE_DIFFUSION = {
     "beta_start": 0.00085,

@@ -18,10 +18,10 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
-from blemish.diffusion import Diffusion
-from blemish.inversion import ReNoise, invert
-from blemish.sampling import resample
-from blemish.schedule import Schedule
+from blemish.corruption.diffusion import Diffusion
+from blemish.corruption.renoise import ReNoise, invert
+from blemish.corruption.sampling import resample
+from blemish.corruption.schedule import Schedule
 
 
 class Live(TorchDispatchMode):

@@ -16,10 +16,11 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
-from blemish.diffusion import Diffusion
-from blemish.inversion import ReNoise
-from blemish.pipeline import corrupt_shard, invert_shard
-from blemish.records import join_masks, read_records, write_records
+from blemish.corruption.corrupt import corrupt_shard
+from blemish.corruption.diffusion import Diffusion
+from blemish.corruption.invert import invert_shard
+from blemish.corruption.renoise import ReNoise
+from blemish.data.records import join_masks, read_records, write_records
 
 STEPS = 50
 DTYPES = ("float32", "bfloat16", "float16")

@@ -8,10 +8,11 @@ sys.path.insert(0, os.path.join(workflow.basedir, "workflow"))
 # The jobs' interpreters import the package too.
 os.environ.update(PYTHONPATH=os.pathsep.join([sys.path[0], *filter(None, [os.environ.get("PYTHONPATH")])]))
 
-from blemish import devices, locks, tables, workload
+from blemish import experiments
+from blemish.errors import UserError
+from blemish.jobs import devices, locks
+from blemish.jobs.fingerprint import canonical, fingerprint
 from blemish.validation import check
-from blemish.job import UserError
-from blemish.provenance import canonical, fingerprint, note
 
 given = workflow.overwrite_configfiles
 try:

@@ -9,7 +9,6 @@ rule corrupt:
         masks="<results>/regions/{pool}/{backbone}/{shard}.parquet",
         inversion=recipe_inversion,
         diffusion="<results>/sources/diffusion",
-        settings=settings("corrupt", "recipe"),
     output:
         images="<results>/corrupted/{pool}/{recipe}/{backbone}/{shard}.parquet",
         strength="<results>/corrupted/{pool}/{recipe}/{backbone}/{shard}.csv",

@@ -2,22 +2,6 @@
 
 FIRST_BACKBONE = next(iter(config["backbones"]))  # whose regions figures and the strength table show
 
-NOTES = {}  # [rule, values of wildcards] -> file
-
-
-def settings(name, *wildcard_names):
-    """The file that holds the params of the rule `name`; they follow no wildcards but those named."""
-
-    def file(wildcards):
-        kind = (name, *(wildcards[wildcard] for wildcard in wildcard_names))
-        if kind not in NOTES:
-            params = getattr(rules, name).params.items()
-            values = {key: value(wildcards) if callable(value) else value for key, value in params}
-            NOTES[kind] = note(os.path.join(config["pathvars"]["results"], "settings", *kind), values)
-        return NOTES[kind]
-
-    return file
-
 
 def shards(pool):
     return [str(i) for i in range(config["pools"][pool]["shards"])]
@@ -88,7 +72,7 @@ def previous_inversion(wildcards):
     n = int(wildcards.n)
     if n == 0:
         return []
-    previous = workload.before(n, config["inversion"]["stride"])
+    previous = experiments.before(n, config["inversion"]["stride"])
     return f"<results>/inversion/{wildcards.pool}/{wildcards.shard}/{previous}.safetensors"
 
 
@@ -103,7 +87,7 @@ def recipe_inversion(wildcards):
 
 def corruption_code(wildcards):
     """A recipe depends on its own method's code and no other's."""
-    return fingerprint("scripts/corrupt.py", f"corruptions.{config['recipes'][wildcards.recipe]['method']}")
+    return fingerprint("scripts/corrupt.py", f"corruption.methods.{config['recipes'][wildcards.recipe]['method']}")
 
 
 def corrupted(recipes, suffix, pool="hps"):
@@ -153,7 +137,7 @@ def made_inversions():
     return [
         [pool, n]
         for pool in config["pools"]
-        for n in workload.stored([depth(recipe) for name, recipe, _ in made_corruptions() if name == pool], stride)
+        for n in experiments.stored([depth(recipe) for name, recipe, _ in made_corruptions() if name == pool], stride)
     ]
 
 
@@ -166,7 +150,7 @@ def sheet_strength(wildcards):
 
 
 def table_detectors(wildcards):
-    return tables.detectors({wildcards.table: config["tables"][wildcards.table]})
+    return experiments.detectors({wildcards.table: config["tables"][wildcards.table]})
 
 
 def table_metrics(wildcards):

@@ -9,7 +9,6 @@ rule train_detector:
         images=training_images,
         masks=training_masks,
         init="<results>/sources/segmentation/{backbone}.weights",
-        settings=settings("train_detector", "supervision", "backbone"),
     output:
         weights="<results>/detectors/{train_set}/{supervision}/{backbone}/seed-{seed}/weights.safetensors",
         card="<results>/detectors/{train_set}/{supervision}/{backbone}/seed-{seed}/card.json",

@@ -7,7 +7,6 @@ rule evaluate:
     input:
         weights="<results>/detectors/{train_set}/{supervision}/{backbone}/seed-{seed}/weights.safetensors",
         test="<results>/sets/richhf-test.parquet",
-        settings=settings("evaluate", "backbone"),
     output:
         metrics="<results>/detectors/{train_set}/{supervision}/{backbone}/seed-{seed}/metrics.json",
         per_image="<results>/detectors/{train_set}/{supervision}/{backbone}/seed-{seed}/per_image.parquet",
@@ -35,7 +34,6 @@ rule predict:
     input:
         weights="<results>/detectors/{train_set}/{supervision}/{backbone}/seed-{seed}/weights.safetensors",
         test="<results>/sets/richhf-test.parquet",
-        settings=settings("predict", "backbone"),
     output:
         "<results>/detectors/{train_set}/{supervision}/{backbone}/seed-{seed}/probabilities.parquet",
     log:

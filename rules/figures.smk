@@ -11,7 +11,6 @@ rule contact_sheet:
         clean=per_shard("<results>/pools/{pool}/{shard}.parquet", pool="hps"),
         corrupted=sheet_images,
         strength=sheet_strength,
-        settings=settings("contact_sheet"),
     output:
         report(
             "<results>/figures/corruption/{recipe}.png",
@@ -40,7 +39,6 @@ rule figure_pools:
         ],
         corrupted=[path for pool in config["pools"] for path in corrupted(["proposed-40"], "parquet", pool)],
         strength=[path for pool in config["pools"] for path in corrupted(["proposed-40"], "csv", pool)],
-        settings=settings("figure_pools"),
     output:
         report(
             "<results>/figures/figure4.png",
@@ -70,7 +68,6 @@ rule figure_methods:
         clean=rules.contact_sheet.input.clean,
         corrupted=corrupted(METHODS, "parquet"),
         strength=corrupted(METHODS, "csv"),
-        settings=settings("figure_methods"),
     output:
         report(
             "<results>/figures/figure5.png",
@@ -100,7 +97,6 @@ rule figure_initial:
         corrupted=corrupted(["proposed-40"], "parquet"),
         strength=corrupted(["proposed-40"], "csv"),
         diffusion="<results>/sources/diffusion",
-        settings=settings("figure_initial"),
     output:
         report(
             "<results>/figures/figure6.png",
@@ -123,7 +119,7 @@ rule figure_initial:
         seed=config["seed"],
         device=config["device"],
         dtype=config["dtype"],
-        code=fingerprint("scripts/figure_initial.py", "corruptions.proposed"),
+        code=fingerprint("scripts/figure_initial.py", "corruption.methods.proposed"),
     message:
         "Figure 6: images corrupted in the initial latent, after all steps were inverted"
     script:
@@ -135,7 +131,6 @@ use rule figure_methods as figure_targets with:
         clean=rules.contact_sheet.input.clean,
         corrupted=corrupted(TARGETS, "parquet"),
         strength=corrupted(TARGETS, "csv"),
-        settings=settings("figure_targets"),
     output:
         report(
             "<results>/figures/figure7.png",
@@ -160,7 +155,6 @@ rule figure_failures:
         clean=rules.contact_sheet.input.clean,
         corrupted=corrupted(["proposed-40"], "parquet"),
         strength=corrupted(["proposed-40"], "csv"),
-        settings=settings("figure_failures"),
     output:
         report(
             "<results>/figures/figure8.png",
@@ -186,7 +180,6 @@ rule figure_failures:
 rule figure_steps:
     input:
         table="<results>/tables/table3.csv",
-        settings=settings("figure_steps"),
     output:
         report(
             "<results>/figures/steps.png",
@@ -211,7 +204,6 @@ rule figure_steps:
 rule figure_loss:
     input:
         loss=per_seed("loss.csv", DETECTORS),
-        settings=settings("figure_loss"),
     output:
         report(
             "<results>/figures/loss.png",
@@ -236,7 +228,6 @@ rule figure_loss:
 rule figure_precision_recall:
     input:
         per_image=per_seed("per_image.parquet", DETECTORS),
-        settings=settings("figure_precision_recall"),
     output:
         report(
             "<results>/figures/precision_recall.png",
@@ -267,7 +258,6 @@ rule figure_regions:
                 "<results>/regions/{pool}/{backbone}/{shard}.parquet", pool=pool, backbone=FIRST_BACKBONE
             )
         ],
-        settings=settings("figure_regions"),
     output:
         report(
             "<results>/figures/regions.png",
@@ -294,7 +284,6 @@ rule figure_labels:
         tfrecord="<results>/sources/richhf/{split}.tfrecord",
         audit="<results>/labels/{split}-audit.csv",
         summary="<results>/labels/{split}-summary.json",
-        settings=settings("figure_labels"),
     output:
         report(
             "<results>/figures/labels-{split}.png",

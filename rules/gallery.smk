@@ -14,7 +14,6 @@ rule gallery:
             f"<results>/detectors/{pool}/{recipe}/{backbone}/seed-{config['detectors']['seeds'][0]}/weights.safetensors"
             for pool, recipe, backbone in trained_corruptions()
         ],
-        settings=settings("gallery"),
     output:
         "<results>/gallery.html",
     log:
@@ -36,7 +35,7 @@ rule gallery:
         device=config["device"],
         amp=config["detectors"]["amp"],
         code=fingerprint(
-            "scripts/gallery.py", *expand("workflow/blemish/gallery/page.{suffix}", suffix=["html", "css", "js"])
+            "scripts/gallery.py", *expand("workflow/blemish/report/gallery/page.{suffix}", suffix=["html", "css", "js"])
         ),
     message:
         "Make a page to browse the corrupted images, their masks and what detectors see in them"

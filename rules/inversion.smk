@@ -8,7 +8,6 @@ rule invert:
         images="<results>/pools/{pool}/{shard}.parquet",
         diffusion="<results>/sources/diffusion",
         previous=previous_inversion,
-        settings=settings("invert"),
     output:
         "<results>/inversion/{pool}/{shard}/{n}.safetensors",
     log:

@@ -6,7 +6,6 @@
 rule binarize:
     input:
         tfrecords="<results>/sources/richhf/{split}.tfrecord",
-        settings=settings("binarize", "split"),
     output:
         labels="<results>/labels/{split}.parquet",
         audit="<results>/labels/{split}-audit.csv",
@@ -30,7 +29,6 @@ rule join_richhf:
     input:
         labels="<results>/labels/{split}.parquet",
         images="<results>/sources/richhf/images-{split}.parquet",
-        settings=settings("join_richhf"),
     output:
         "<results>/sets/richhf-{split}.parquet",
     log:
@@ -48,7 +46,6 @@ rule join_richhf:
 rule draw_subset:
     input:
         "<results>/sets/richhf-train.parquet",
-        settings=settings("draw_subset"),
     output:
         subset="<results>/sets/richhf-100.parquet",
         pool=expand("<results>/pools/richhf-7701/{shard}.parquet", shard=shards("richhf-7701")),

@@ -2,13 +2,12 @@
 # In:  metrics and per-image results of the detectors, measures of the corrupted pools
 # Out: <results>/tables/
 
-DETECTORS = tables.detectors(config["tables"])
+DETECTORS = experiments.detectors(config["tables"])
 
 
 rule table:
     input:
         metrics=table_metrics,
-        settings=settings("table", "table"),
     output:
         csv=report(
             "<results>/tables/{table}.csv",
@@ -36,7 +35,6 @@ rule table:
 rule show_tables:
     input:
         csv=expand("<results>/tables/{table}.csv", table=config["tables"]),
-        settings=settings("show_tables"),
     output:
         text=report(
             "<results>/tables/summary.txt",
@@ -61,7 +59,6 @@ rule show_tables:
 rule claims:
     input:
         per_image=per_seed("per_image.parquet", DETECTORS),
-        settings=settings("claims"),
     output:
         csv=report(
             "<results>/tables/claims.csv",
@@ -89,7 +86,6 @@ rule claims:
 rule strength_table:
     input:
         strength=corrupted(config["recipes"], "csv"),
-        settings=settings("strength_table"),
     output:
         csv=report(
             "<results>/tables/strength.csv",
@@ -120,7 +116,6 @@ rule cost:
         ],
         strength=all_corrupted("csv"),
         diffusion="<results>/sources/diffusion",
-        settings=settings("cost"),
     output:
         csv=report(
             "<results>/tables/cost.csv",
@@ -146,8 +141,6 @@ rule cost:
 
 
 rule describe_run:
-    input:
-        settings=settings("describe_run"),
     output:
         report(
             "<results>/tables/run.yaml",

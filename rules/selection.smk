@@ -7,7 +7,6 @@ rule select_regions:
     input:
         images="<results>/pools/{pool}/{shard}.parquet",
         weights=f"<results>/detectors/richhf-100/human/{{backbone}}/seed-{SELECTOR_SEED}/weights.safetensors",
-        settings=settings("select_regions", "backbone"),
     output:
         "<results>/regions/{pool}/{backbone}/{shard}.parquet",
     log:

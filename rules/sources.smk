@@ -4,8 +4,6 @@
 
 
 rule fetch_richhf:
-    input:
-        settings=settings("fetch_richhf", "split"),
     output:
         "<results>/sources/richhf/{split}.tfrecord",
     log:
@@ -25,7 +23,6 @@ rule fetch_richhf:
 rule fetch_richhf_images:
     input:
         labels="<results>/labels/{split}.parquet",
-        settings=settings("fetch_richhf_images", "split"),
     output:
         "<results>/sources/richhf/images-{split}.parquet",
     log:
@@ -45,8 +42,6 @@ rule fetch_richhf_images:
 
 
 rule draw_hps:
-    input:
-        settings=settings("draw_hps"),
     output:
         pool=expand("<results>/pools/hps/{shard}.parquet", shard=shards("hps")),
         ledger="<results>/pools/hps/ledger.csv",
@@ -69,8 +64,6 @@ rule draw_hps:
 
 
 rule frame_images:
-    input:
-        settings=settings("frame_images", "pool"),
     output:
         pool="<results>/pools/{pool}/{shard}.parquet",
         ledger="<results>/pools/{pool}/{shard}.csv",
@@ -93,8 +86,6 @@ rule frame_images:
 
 
 rule fetch_diffusion:
-    input:
-        settings=settings("fetch_diffusion"),
     output:
         directory("<results>/sources/diffusion"),
     log:
@@ -112,8 +103,6 @@ rule fetch_diffusion:
 
 
 rule fetch_segmentation:
-    input:
-        settings=settings("fetch_segmentation", "backbone"),
     output:
         "<results>/sources/segmentation/{backbone}.weights",
     log:

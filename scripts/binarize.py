@@ -2,16 +2,16 @@
 
 
 def binarize(tfrecords, split, policy, processes, labels, audit, summary):
-    from blemish.annotations import Policy
-    from blemish.sources.richhf import label_split
+    from blemish.labels.annotators import Policy
+    from blemish.labels.binarize import label_split
 
     label_split(tfrecords, split, Policy(**policy), labels, audit, summary, processes)
 
 
 if __name__ == "__main__":
-    from blemish import job
+    from blemish.jobs.run import run
 
-    with job.run(snakemake):
+    with run(snakemake):
         binarize(
             tfrecords=[snakemake.input.tfrecords],
             processes=snakemake.threads,

@@ -2,10 +2,10 @@
 
 
 def judge_claims(per_image, runs, statements, tables, published, csv, markdown):
-    from blemish import claims
-    from blemish.job import write_text
-    from blemish.readers import read_table
-    from blemish.tables import Detector, published_numbers
+    from blemish.data.files import read_table, write_text
+    from blemish.experiments import Detector
+    from blemish.report import claims
+    from blemish.report.tables import published_numbers
 
     results = {}
     for path, (*fields, _seed) in zip(per_image, runs, strict=True):
@@ -17,9 +17,9 @@ def judge_claims(per_image, runs, statements, tables, published, csv, markdown):
 
 
 if __name__ == "__main__":
-    from blemish import job
+    from blemish.jobs.run import run
 
-    with job.run(snakemake):
+    with run(snakemake):
         judge_claims(
             per_image=snakemake.input.per_image,
             runs=snakemake.params.detectors,

@@ -2,7 +2,7 @@
 
 
 def contact_sheet(clean, corrupted, strength, images, seed, out):
-    from blemish import figures
+    from blemish.report import figures
 
     measured = figures.read_strength(strength)
     chosen = figures.draw(measured, images, seed)
@@ -13,9 +13,9 @@ def contact_sheet(clean, corrupted, strength, images, seed, out):
 
 
 if __name__ == "__main__":
-    from blemish import job
+    from blemish.jobs.run import run
 
-    with job.run(snakemake):
+    with run(snakemake):
         contact_sheet(
             **{name: snakemake.input[name] for name in ("clean", "corrupted", "strength")},
             **{name: snakemake.params[name] for name in ("images", "seed")},

@@ -4,8 +4,8 @@ from pathlib import Path
 
 
 def corrupt(diffusion, device, dtype, images, masks, inversion, out, strength_out, state, **settings):
-    from blemish.diffusion import Diffusion
-    from blemish.pipeline import corrupt_shard
+    from blemish.corruption.corrupt import corrupt_shard
+    from blemish.corruption.diffusion import Diffusion
 
     corrupt_shard(
         images=Path(images),
@@ -20,14 +20,14 @@ def corrupt(diffusion, device, dtype, images, masks, inversion, out, strength_ou
 
 
 if __name__ == "__main__":
-    from blemish import job
+    from blemish.jobs.run import run, state
 
-    with job.run(snakemake):
+    with run(snakemake):
         corrupt(
             **{name: snakemake.input[name] for name in ("images", "masks", "inversion", "diffusion")},
             out=snakemake.output.images,
             strength_out=snakemake.output.strength,
-            state=job.state(snakemake.output.images),
+            state=state(snakemake.output.images),
             recipe={"name": snakemake.wildcards.recipe, **snakemake.params.recipe},
             **{
                 name: snakemake.params[name] for name in ("steps", "mask_rule", "seed", "batch_size", "device", "dtype")

@@ -4,11 +4,10 @@
 def make_cost_table(inversions, strength, diffusion, stored, corruptions, depths, settings, csv, markdown):
     from pathlib import Path
 
-    from blemish.cost_table import cost_table, to_markdown
-    from blemish.inversion import ReNoise
-    from blemish.job import write_text
-    from blemish.readers import read_json
-    from blemish.schedule import Schedule
+    from blemish.corruption.renoise import ReNoise
+    from blemish.corruption.schedule import Schedule
+    from blemish.data.files import read_json, write_text
+    from blemish.report.cost import cost_table, to_markdown
 
     def grouped(paths, keys):
         files = {}
@@ -26,9 +25,9 @@ def make_cost_table(inversions, strength, diffusion, stored, corruptions, depths
 
 
 if __name__ == "__main__":
-    from blemish import job
+    from blemish.jobs.run import run
 
-    with job.run(snakemake):
+    with run(snakemake):
         make_cost_table(
             **{name: snakemake.input[name] for name in ("inversions", "strength", "diffusion")},
             **{name: snakemake.params[name] for name in ("stored", "corruptions", "depths", "settings")},

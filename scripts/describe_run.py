@@ -10,14 +10,14 @@ def describe_run(config, out):
 
     import yaml
 
-    from blemish.job import write_text
+    from blemish.data.files import write_text
 
     versions = {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
     write_text(out, yaml.safe_dump({"versions": versions, "config": config}, allow_unicode=True))
 
 
 if __name__ == "__main__":
-    from blemish import job
+    from blemish.jobs.run import run
 
-    with job.run(snakemake):
+    with run(snakemake):
         describe_run(config=snakemake.params.config, out=snakemake.output[0])

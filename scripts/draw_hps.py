@@ -8,9 +8,9 @@ def draw_hps(source, number, seed, size, pool, ledger):
 
 
 if __name__ == "__main__":
-    from blemish import job
+    from blemish.jobs.run import run
 
-    with job.run(snakemake):
+    with run(snakemake):
         draw_hps(
             pool=list(snakemake.output.pool),
             ledger=snakemake.output.ledger,

@@ -6,8 +6,8 @@ def draw_subset(samples, number, seed, subset, pool):
 
     import numpy as np
 
-    from blemish.job import UserError
-    from blemish.records import read_ids, read_records, write_records, write_shards
+    from blemish.data.records import read_ids, read_records, write_records, write_shards
+    from blemish.errors import UserError
 
     ids = read_ids(samples)
     if number >= len(ids):
@@ -19,9 +19,9 @@ def draw_subset(samples, number, seed, subset, pool):
 
 
 if __name__ == "__main__":
-    from blemish import job
+    from blemish.jobs.run import run
 
-    with job.run(snakemake):
+    with run(snakemake):
         draw_subset(
             samples=snakemake.input[0],
             **{name: snakemake.params[name] for name in ("number", "seed")},

@@ -6,10 +6,10 @@ def evaluate(weights, test, metrics, per_image, backbone, threshold, batch_size,
 
     import pandas as pd
 
-    from blemish.evaluation import measure, summarise
-    from blemish.job import atomic, write_text
-    from blemish.records import read_records
-    from blemish.segmentation.predict import probabilities
+    from blemish.data.files import atomic, write_text
+    from blemish.data.records import read_records
+    from blemish.detection.predict import probabilities
+    from blemish.evaluation.measures import measure, summarise
 
     found = probabilities(weights, backbone, read_records(test), device=device, batch_size=batch_size, amp=amp)
     rows = pd.DataFrame(
@@ -23,9 +23,9 @@ def evaluate(weights, test, metrics, per_image, backbone, threshold, batch_size,
 
 
 if __name__ == "__main__":
-    from blemish import job
+    from blemish.jobs.run import run
 
-    with job.run(snakemake):
+    with run(snakemake):
         evaluate(
             weights=snakemake.input.weights,
             test=snakemake.input.test,

@@ -10,7 +10,7 @@ def fetch_diffusion(source, out):
 
 
 if __name__ == "__main__":
-    from blemish import job
+    from blemish.jobs.run import run
 
-    with job.run(snakemake):
+    with run(snakemake):
         fetch_diffusion(snakemake.params.source, snakemake.output[0])

@@ -4,13 +4,13 @@ from pathlib import Path
 
 
 def fetch_richhf(source, out):
-    from blemish.sources.files import fetch_file
+    from blemish.sources.fetch import fetch_file
 
     fetch_file(source, Path(out))
 
 
 if __name__ == "__main__":
-    from blemish import job
+    from blemish.jobs.run import run
 
-    with job.run(snakemake):
+    with run(snakemake):
         fetch_richhf(snakemake.params.source, snakemake.output[0])

@@ -4,16 +4,16 @@ from pathlib import Path
 
 
 def fetch_richhf_images(labels, source, split, size, out):
-    from blemish.records import read_ids
-    from blemish.sources.images import fetch_images
+    from blemish.data.records import read_ids
+    from blemish.sources.mirror import fetch_images
 
     fetch_images(read_ids(labels), split, source, size, Path(out))
 
 
 if __name__ == "__main__":
-    from blemish import job
+    from blemish.jobs.run import run
 
-    with job.run(snakemake):
+    with run(snakemake):
         fetch_richhf_images(
             labels=snakemake.input.labels,
             out=snakemake.output[0],

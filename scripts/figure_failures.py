@@ -2,7 +2,7 @@
 
 
 def figure_failures(clean, corrupted, strength, recipe, images, out):
-    from blemish import figures
+    from blemish.report import figures
 
     measured = figures.read_strength(strength)
     chosen = figures.weakest(measured, images)
@@ -15,9 +15,9 @@ def figure_failures(clean, corrupted, strength, recipe, images, out):
 
 
 if __name__ == "__main__":
-    from blemish import job
+    from blemish.jobs.run import run
 
-    with job.run(snakemake):
+    with run(snakemake):
         figure_failures(
             **{name: snakemake.input[name] for name in ("clean", "corrupted", "strength")},
             **{name: snakemake.params[name] for name in ("recipe", "images")},

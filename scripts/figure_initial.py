@@ -8,11 +8,12 @@ from pathlib import Path
 def figure_initial(
     clean, corrupted, strength, diffusion, recipe, images, settings, mask_rule, seed, device, dtype, state, out
 ):
-    from blemish import figures
-    from blemish.diffusion import Diffusion
-    from blemish.inversion import ReNoise
-    from blemish.pipeline import corrupt_shard, invert_shard
-    from blemish.records import read_records, write_records
+    from blemish.corruption.corrupt import corrupt_shard
+    from blemish.corruption.diffusion import Diffusion
+    from blemish.corruption.invert import invert_shard
+    from blemish.corruption.renoise import ReNoise
+    from blemish.data.records import read_records, write_records
+    from blemish.report import figures
 
     chosen = figures.draw(figures.read_strength(strength), images, seed)
     pairs = zip(figures.fetch(clean, chosen), figures.fetch(corrupted, chosen), strict=True)
@@ -37,15 +38,15 @@ def figure_initial(
 
 
 if __name__ == "__main__":
-    from blemish import job
+    from blemish.jobs.run import run, state
 
-    with job.run(snakemake):
+    with run(snakemake):
         figure_initial(
             **{name: snakemake.input[name] for name in ("clean", "corrupted", "strength", "diffusion")},
             **{
                 name: snakemake.params[name]
                 for name in ("recipe", "images", "settings", "mask_rule", "seed", "device", "dtype")
             },
-            state=Path(job.state(snakemake.output[0])),
+            state=Path(state(snakemake.output[0])),
             out=snakemake.output,
         )

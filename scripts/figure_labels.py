@@ -2,18 +2,19 @@
 
 
 def figure_labels(audit, summary, tfrecords, out):
-    from blemish import figures, label_audit
-    from blemish.readers import read_csv, read_json
+    from blemish.data.files import read_csv, read_json
+    from blemish.report import figures
+    from blemish.report.audit import choose, draw, read_maps
 
-    verdicts = label_audit.choose(read_csv(audit, ["reason", "evidence", "annotators"]))
-    maps = label_audit.read_maps(tfrecords, [name for ids in verdicts.values() for name in ids])
-    figures.save(label_audit.draw(read_json(summary, ["levels", "kept_under"]), verdicts, maps), out)
+    verdicts = choose(read_csv(audit, ["reason", "evidence", "annotators"]))
+    maps = read_maps(tfrecords, [name for ids in verdicts.values() for name in ids])
+    figures.save(draw(read_json(summary, ["levels", "kept_under"]), verdicts, maps), out)
 
 
 if __name__ == "__main__":
-    from blemish import job
+    from blemish.jobs.run import run
 
-    with job.run(snakemake):
+    with run(snakemake):
         figure_labels(
             **{name: snakemake.input[name] for name in ("audit", "summary")},
             tfrecords=[snakemake.input.tfrecord],

@@ -2,9 +2,9 @@
 
 
 def figure_loss(loss, runs, out):
-    from blemish import figures, plots
-    from blemish.readers import read_csv
-    from blemish.tables import Detector
+    from blemish.data.files import read_csv
+    from blemish.experiments import Detector
+    from blemish.report import figures, plots
 
     losses = {
         (Detector(*fields), seed): read_csv(path, ["iteration", "loss"])
@@ -14,9 +14,9 @@ def figure_loss(loss, runs, out):
 
 
 if __name__ == "__main__":
-    from blemish import job
+    from blemish.jobs.run import run
 
-    with job.run(snakemake):
+    with run(snakemake):
         figure_loss(
             loss=snakemake.input.loss,
             runs=snakemake.params.detectors,

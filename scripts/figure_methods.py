@@ -2,7 +2,7 @@
 
 
 def figure_methods(clean, corrupted, strength, parts, images, seed, out):
-    from blemish import figures
+    from blemish.report import figures
 
     measured = {name: figures.read_strength(files) for name, files in figures.split(strength, parts).items()}
     chosen = figures.draw(next(iter(measured.values())), images, seed)
@@ -15,9 +15,9 @@ def figure_methods(clean, corrupted, strength, parts, images, seed, out):
 
 
 if __name__ == "__main__":
-    from blemish import job
+    from blemish.jobs.run import run
 
-    with job.run(snakemake):
+    with run(snakemake):
         figure_methods(
             **{name: snakemake.input[name] for name in ("clean", "corrupted", "strength")},
             **{name: snakemake.params[name] for name in ("parts", "images", "seed")},

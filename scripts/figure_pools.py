@@ -2,7 +2,7 @@
 
 
 def figure_pools(clean, corrupted, strength, parts, recipe, images, seed, out):
-    from blemish import figures
+    from blemish.report import figures
 
     above, below, columns, captions = [], [], [], []
     groups = zip(*(figures.split(files, parts).items() for files in (clean, corrupted, strength)), strict=True)
@@ -18,9 +18,9 @@ def figure_pools(clean, corrupted, strength, parts, recipe, images, seed, out):
 
 
 if __name__ == "__main__":
-    from blemish import job
+    from blemish.jobs.run import run
 
-    with job.run(snakemake):
+    with run(snakemake):
         figure_pools(
             **{name: snakemake.input[name] for name in ("clean", "corrupted", "strength")},
             **{name: snakemake.params[name] for name in ("parts", "recipe", "images", "seed")},

@@ -2,9 +2,9 @@
 
 
 def figure_precision_recall(per_image, runs, out):
-    from blemish import figures, plots
-    from blemish.readers import read_table
-    from blemish.tables import Detector
+    from blemish.data.files import read_table
+    from blemish.experiments import Detector
+    from blemish.report import figures, plots
 
     results = {
         (Detector(*fields), seed): read_table(path, ["artifact", "background"])
@@ -14,9 +14,9 @@ def figure_precision_recall(per_image, runs, out):
 
 
 if __name__ == "__main__":
-    from blemish import job
+    from blemish.jobs.run import run
 
-    with job.run(snakemake):
+    with run(snakemake):
         figure_precision_recall(
             per_image=snakemake.input.per_image,
             runs=snakemake.params.detectors,

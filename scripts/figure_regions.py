@@ -2,16 +2,16 @@
 
 
 def figure_regions(regions, parts, out):
-    from blemish import figures, plots
+    from blemish.report import figures, plots
 
     maps = {name: plots.mean_mask(files) for name, files in figures.split(regions, parts).items()}
     figures.save(plots.region_heat_maps(maps), out)
 
 
 if __name__ == "__main__":
-    from blemish import job
+    from blemish.jobs.run import run
 
-    with job.run(snakemake):
+    with run(snakemake):
         figure_regions(
             regions=snakemake.input.regions,
             parts=snakemake.params.parts,

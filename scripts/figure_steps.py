@@ -2,16 +2,16 @@
 
 
 def figure_steps(table, steps, out):
-    from blemish import figures, plots
-    from blemish.readers import read_csv
+    from blemish.data.files import read_csv
+    from blemish.report import figures, plots
 
     figures.save(plots.iou_against_step(read_csv(table, ["ours"]), steps), out)
 
 
 if __name__ == "__main__":
-    from blemish import job
+    from blemish.jobs.run import run
 
-    with job.run(snakemake):
+    with run(snakemake):
         figure_steps(
             table=snakemake.input.table,
             steps=snakemake.params.steps,

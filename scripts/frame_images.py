@@ -8,9 +8,9 @@ def frame_images(folder, part, parts, size, pool, ledger):
 
 
 if __name__ == "__main__":
-    from blemish import job
+    from blemish.jobs.run import run
 
-    with job.run(snakemake):
+    with run(snakemake):
         frame_images(
             part=int(snakemake.wildcards.shard),
             pool=snakemake.output.pool,

@@ -2,9 +2,9 @@
 
 
 def gallery(clean, corrupted, strength, weights, parts, sets, trained, backbones, images, seed, threshold, out, **how):
-    from blemish import figures
-    from blemish.gallery import content, page
-    from blemish.segmentation.predict import probabilities
+    from blemish.detection.predict import probabilities
+    from blemish.report import figures
+    from blemish.report.gallery import content, page
 
     names = [tuple(name) for name in sets]
     pools = figures.split(clean, parts)
@@ -23,11 +23,11 @@ def gallery(clean, corrupted, strength, weights, parts, sets, trained, backbones
 
 
 if __name__ == "__main__":
-    from blemish import job
+    from blemish.jobs.run import run
 
     inputs = ("clean", "corrupted", "strength", "weights")
     params = ("parts", "sets", "trained", "backbones", "images", "seed", "threshold", "batch_size", "device", "amp")
-    with job.run(snakemake):
+    with run(snakemake):
         gallery(
             **{name: snakemake.input[name] for name in inputs},
             **{name: snakemake.params[name] for name in params},

@@ -4,9 +4,9 @@ from pathlib import Path
 
 
 def invert(images, previous, diffusion, out, state, settings, n, seed, batch_size, device, dtype):
-    from blemish.diffusion import Diffusion
-    from blemish.inversion import ReNoise
-    from blemish.pipeline import invert_shard
+    from blemish.corruption.diffusion import Diffusion
+    from blemish.corruption.invert import invert_shard
+    from blemish.corruption.renoise import ReNoise
 
     settings = dict(settings)
     steps = settings.pop("steps")
@@ -26,15 +26,15 @@ def invert(images, previous, diffusion, out, state, settings, n, seed, batch_siz
 
 
 if __name__ == "__main__":
-    from blemish import job
+    from blemish.jobs.run import run, state
 
-    with job.run(snakemake):
+    with run(snakemake):
         invert(
             images=snakemake.input.images,
             previous=snakemake.input.get("previous"),
             diffusion=snakemake.input.diffusion,
             out=snakemake.output[0],
-            state=job.state(snakemake.output[0]),
+            state=state(snakemake.output[0]),
             n=int(snakemake.wildcards.n),
             **{name: snakemake.params[name] for name in ("settings", "seed", "batch_size", "device", "dtype")},
         )

@@ -2,15 +2,15 @@
 
 
 def join_richhf(labels, images, out):
-    from blemish.sources.images import join
+    from blemish.labels.join import join
 
     join(images, labels, out)
 
 
 if __name__ == "__main__":
-    from blemish import job
+    from blemish.jobs.run import run
 
-    with job.run(snakemake):
+    with run(snakemake):
         join_richhf(
             labels=snakemake.input.labels,
             images=snakemake.input.images,

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from blemish import job
+from blemish.jobs.run import run
 
 
 def main(vae: Path, out: Path, images: int, wide: float, tars: int, seed: int) -> None:
@@ -23,5 +23,5 @@ def main(vae: Path, out: Path, images: int, wide: float, tars: int, seed: int) -
 
 
 if __name__ == "__main__":
-    with job.run(snakemake):
+    with run(snakemake):
         main(Path(snakemake.input.vae[0]).parent, Path(snakemake.output[0]).parent, **snakemake.params)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from blemish import job
+from blemish.jobs.run import run
 
 
 def main(wild: Path, out: Path, split: str, images: int, seed: int) -> None:
@@ -25,7 +25,7 @@ def main(wild: Path, out: Path, split: str, images: int, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    with job.run(snakemake):
+    with run(snakemake):
         main(
             Path(snakemake.input.wild).parents[1],
             Path(snakemake.output[0]).parent,

@@ -4,18 +4,18 @@ from pathlib import Path
 
 
 def predict(weights, test, maps, backbone, batch_size, device, amp):
-    from blemish.records import read_records
-    from blemish.segmentation.maps import write_maps
-    from blemish.segmentation.predict import probabilities
+    from blemish.data.records import read_records
+    from blemish.detection.predict import probabilities
+    from blemish.evaluation.maps import write_maps
 
     found = probabilities(weights, backbone, read_records(test), device=device, batch_size=batch_size, amp=amp)
     write_maps(Path(maps), found)
 
 
 if __name__ == "__main__":
-    from blemish import job
+    from blemish.jobs.run import run
 
-    with job.run(snakemake):
+    with run(snakemake):
         predict(
             weights=snakemake.input.weights,
             test=snakemake.input.test,

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from blemish import job
+from blemish.data.files import atomic
+from blemish.jobs.run import run
 
 
 def main(out: Path, backbone: dict, training: dict, scenes: int, seed: int, iterations: int, lr: float) -> None:
@@ -11,10 +12,10 @@ def main(out: Path, backbone: dict, training: dict, scenes: int, seed: int, iter
     import numpy as np
     from safetensors.torch import load_file, save_file
 
+    from blemish.detection.dataset import ArrayDataset
+    from blemish.detection.train import train
     from blemish.miniworld.generator import render
     from blemish.miniworld.scenes import CLASSES
-    from blemish.segmentation.dataset import ArrayDataset
-    from blemish.segmentation.train import train
 
     drawn = render(seed, scenes)
     dataset = ArrayDataset(np.stack([s.image for s in drawn]), np.stack([s.labels for s in drawn]))
@@ -32,12 +33,12 @@ def main(out: Path, backbone: dict, training: dict, scenes: int, seed: int, iter
         )
         weights = load_file(Path(folder) / "weights.safetensors")
         halved = {name: t.half() if t.is_floating_point() else t for name, t in weights.items()}
-        with job.atomic(out) as temporary:
+        with atomic(out) as temporary:
             save_file(halved, temporary)
 
 
 if __name__ == "__main__":
-    with job.run(snakemake):
+    with run(snakemake):
         main(
             Path(snakemake.output[0]),
             **{name: snakemake.params[name] for name in ("backbone", "training")},

@@ -4,8 +4,8 @@
 def select_regions(images, weights, regions, backbone, tau, batch_size, device, amp):
     from dataclasses import replace
 
-    from blemish.records import read_records, write_records
-    from blemish.segmentation.predict import probabilities
+    from blemish.data.records import read_records, write_records
+    from blemish.detection.predict import probabilities
 
     columns = ("prompt", "source", "recipe", "seed")
     found = probabilities(weights, backbone, read_records(images), device=device, batch_size=batch_size, amp=amp)
@@ -20,9 +20,9 @@ def select_regions(images, weights, regions, backbone, tau, batch_size, device, 
 
 
 if __name__ == "__main__":
-    from blemish import job
+    from blemish.jobs.run import run
 
-    with job.run(snakemake):
+    with run(snakemake):
         select_regions(
             images=snakemake.input.images,
             weights=snakemake.input.weights,

@@ -2,9 +2,8 @@
 
 
 def show_tables(csv, layouts, text, markdown):
-    from blemish import tables
-    from blemish.job import write_text
-    from blemish.readers import read_csv
+    from blemish.data.files import read_csv, write_text
+    from blemish.report import tables
 
     shown = [(read_csv(path, ["ours", "paper"]), table) for path, table in zip(csv, layouts, strict=True)]
     write_text(text, tables.to_text(tables.to_rich(frame, table) for frame, table in shown))
@@ -12,9 +11,9 @@ def show_tables(csv, layouts, text, markdown):
 
 
 if __name__ == "__main__":
-    from blemish import job
+    from blemish.jobs.run import run
 
-    with job.run(snakemake):
+    with run(snakemake):
         show_tables(
             csv=snakemake.input.csv,
             layouts=snakemake.params.tables,

@@ -2,9 +2,9 @@
 
 
 def make_strength_table(strength, parts, csv, markdown):
-    from blemish.figures import split
-    from blemish.job import write_text
-    from blemish.strength_table import strength_table, to_markdown
+    from blemish.data.files import write_text
+    from blemish.report.figures import split
+    from blemish.report.strength import strength_table, to_markdown
 
     table = strength_table(split(strength, parts))
     write_text(csv, table.to_csv(index=False))
@@ -12,9 +12,9 @@ def make_strength_table(strength, parts, csv, markdown):
 
 
 if __name__ == "__main__":
-    from blemish import job
+    from blemish.jobs.run import run
 
-    with job.run(snakemake):
+    with run(snakemake):
         make_strength_table(
             strength=snakemake.input.strength,
             parts=snakemake.params.parts,

@@ -2,8 +2,8 @@
 
 
 def make_table(metrics, runs, table, published, csv, markdown, latex):
-    from blemish import tables
-    from blemish.job import write_text
+    from blemish.data.files import write_text
+    from blemish.report import tables
 
     frame = tables.assemble(table, published, tables.read_metrics(metrics, runs))
     write_text(csv, frame.to_csv(index=False))
@@ -12,9 +12,9 @@ def make_table(metrics, runs, table, published, csv, markdown, latex):
 
 
 if __name__ == "__main__":
-    from blemish import job
+    from blemish.jobs.run import run
 
-    with job.run(snakemake):
+    with run(snakemake):
         make_table(
             metrics=snakemake.input.metrics,
             runs=snakemake.params.detectors,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 
 def train_detector(images, masks, init, weights, backbone, settings, seed, device, state, gpus=1):
-    from blemish.segmentation.launch import train_records
+    from blemish.detection.launch import train_records
 
     train_records(
         images=[str(path) for path in images],
@@ -21,9 +21,9 @@ def train_detector(images, masks, init, weights, backbone, settings, seed, devic
 
 
 if __name__ == "__main__":
-    from blemish import job
+    from blemish.jobs.run import run, state
 
-    with job.run(snakemake):
+    with run(snakemake):
         train_detector(
             images=snakemake.input.images,
             masks=snakemake.input.get("masks"),
@@ -31,6 +31,6 @@ if __name__ == "__main__":
             weights=snakemake.output.weights,
             gpus=snakemake.resources.get("gpu", 1),
             seed=int(snakemake.wildcards.seed),
-            state=job.state(snakemake.output.weights),
+            state=state(snakemake.output.weights),
             **{name: snakemake.params[name] for name in ("backbone", "settings", "device")},
         )

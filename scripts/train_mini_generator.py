@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from blemish import job
+from blemish.jobs.run import run
 
 
 def main(vae: Path, out: Path, widths: list[int], scenes: int, iterations: int, seed: int) -> None:
@@ -21,7 +21,7 @@ def main(vae: Path, out: Path, widths: list[int], scenes: int, iterations: int, 
 
 
 if __name__ == "__main__":
-    with job.run(snakemake):
+    with run(snakemake):
         main(
             Path(snakemake.input.vae[0]).parent,
             Path(snakemake.output[0]).parents[1],

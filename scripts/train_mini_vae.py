@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from blemish import job
+from blemish.jobs.run import run
 
 
 def main(out: Path, scenes: int, iterations: int, seed: int) -> None:
@@ -15,5 +15,5 @@ def main(out: Path, scenes: int, iterations: int, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    with job.run(snakemake):
+    with run(snakemake):
         main(Path(snakemake.output[0]).parent, **snakemake.params)

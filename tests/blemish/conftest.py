@@ -52,7 +52,7 @@ def tiny_diffusion(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def diffusion(tiny_diffusion):
-    from blemish.diffusion import Diffusion
+    from blemish.corruption.diffusion import Diffusion
 
     return Diffusion.load(tiny_diffusion)
 
@@ -60,7 +60,7 @@ def diffusion(tiny_diffusion):
 @pytest.fixture
 def shard(tmp_path):
     """(images, masks): five images of 16x16, of which the third has an empty mask."""
-    from blemish.records import Record, write_records
+    from blemish.data.records import Record, write_records
 
     random = np.random.default_rng(0)
     images, masks = [], []

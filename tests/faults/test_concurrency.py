@@ -13,10 +13,10 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from workflow.conftest import ROOT, SNAKEMAKE, link_checkout, said, snakemake
+from checkout import ROOT, SNAKEMAKE, link_checkout, said, snakemake
 
-from blemish import locks
-from blemish.sources.download import download
+from blemish.jobs import locks
+from blemish.sources.http import download
 
 TARGET = "results/test/sources/richhf/test.tfrecord"
 TEST = ("--cores", "1", "--configfile", "config/mini.yaml", "config/test.yaml")
@@ -132,7 +132,7 @@ class Counting(SimpleHTTPRequestHandler):
 FETCH = """
 import logging, sys
 from pathlib import Path
-from blemish.sources.download import download
+from blemish.sources.http import download
 logging.basicConfig(level=logging.INFO)
 download(sys.argv[1], Path(sys.argv[2]), verify=lambda path: None)
 """

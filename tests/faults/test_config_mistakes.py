@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from snakemake.utils import update_config
 
 from blemish import reference, validation
-from blemish.job import UserError
+from blemish.errors import UserError
 
 FILES = reference.FILES
 CONTENTS = {name: yaml.safe_load((reference.ROOT / f"config/{name}.yaml").read_text()) for name in FILES}

@@ -9,14 +9,14 @@ import pandas as pd
 import pytest
 import torch
 
-from blemish import tensors
-from blemish.job import UserError
-from blemish.latents import Latents, save_latents
-from blemish.readers import read_csv, read_json, read_table
-from blemish.records import Record, join_masks, read_ids, read_records, write_records
-from blemish.segmentation import checkpoints
-from blemish.segmentation.dataset import RecordsDataset
-from blemish.tfrecords import read_examples, write_examples
+from blemish.corruption.latents import Latents, save_latents
+from blemish.data import tensors
+from blemish.data.files import read_csv, read_json, read_table
+from blemish.data.records import Record, join_masks, read_ids, read_records, write_records
+from blemish.data.tfrecords import read_examples, write_examples
+from blemish.detection import checkpoints
+from blemish.detection.dataset import RecordsDataset
+from blemish.errors import UserError
 
 FLIPS = 150  # of single bits, for each kind of file
 CUTS = 60
@@ -213,15 +213,15 @@ def test_empty_and_full_masks_are_masks(tmp_path, value):
 
 
 def test_a_mask_that_is_not_binary_is_cut_at_its_middle():
-    from blemish.pictures import Image
-    from blemish.records import _png, decode_mask
+    from blemish.data.images import Image
+    from blemish.data.records import _png, decode_mask
 
     grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
     assert (decode_mask(_png(Image.fromarray(grey))) == (grey > 127)).all()
 
 
 def test_a_test_image_without_its_mask_is_named():
-    from blemish.evaluation import measure
+    from blemish.evaluation.measures import measure
 
     probability = np.zeros((4, 4), np.float32)
     for truth in (None, np.zeros((2, 4), bool)):
@@ -233,7 +233,7 @@ def test_a_test_image_without_its_mask_is_named():
 
 
 def test_a_damaged_checkpoint_is_passed_over(tmp_path, caplog):
-    from blemish.segmentation.train import _forget_damaged, _reached
+    from blemish.detection.train import _forget_damaged, _reached
 
     for i in (3, 6):
         make_checkpoint(tmp_path / f"iter_{i}.pth")

@@ -2,11 +2,11 @@
 
 import logging
 
+from fuzz import DECODERS, frame, fuzz
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blemish import tfrecords
-from faults.fuzz import DECODERS, frame, fuzz
+from blemish.data import tfrecords
 
 
 def test_no_decoder_crashes_hangs_or_grows(caplog):

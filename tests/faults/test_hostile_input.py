@@ -14,17 +14,16 @@ import pytest
 import torch
 from PIL import Image
 
-from blemish import rendering
-from blemish.annotations import Policy
-from blemish.diffusion import Diffusion
-from blemish.job import UserError
-from blemish.latents import Latents
-from blemish.records import clean, is_id, read_ids, read_records
-from blemish.segmentation import checkpoints
+from blemish.corruption.diffusion import Diffusion
+from blemish.corruption.latents import Latents
+from blemish.data.records import clean, is_id, read_ids, read_records
+from blemish.data.tfrecords import write_examples
+from blemish.detection import checkpoints
+from blemish.errors import UserError
+from blemish.labels.annotators import Policy
+from blemish.labels.binarize import SCORES, label_split
 from blemish.sources import hps, hub
-from blemish.sources.images import fetch_images
-from blemish.sources.richhf import SCORES, label_split
-from blemish.tfrecords import write_examples
+from blemish.sources.mirror import fetch_images
 
 
 class Harm:
@@ -70,7 +69,7 @@ def test_a_pickle_as_an_inversion_shard(harm, tmp_path):
 
 
 def test_a_pickle_among_a_trainings_checkpoints(harm, tmp_path):
-    from blemish.segmentation.train import _forget_damaged, _reached
+    from blemish.detection.train import _forget_damaged, _reached
 
     torch.save({"state_dict": {"w": torch.zeros(2)}, "meta": harm[1]}, tmp_path / "iter_3.pth")
     (tmp_path / "last_checkpoint").write_text(str(tmp_path / "iter_3.pth"))
@@ -308,12 +307,12 @@ def test_prompts_are_text_that_files_can_hold():
 
 def test_formulas_are_escaped():
     for text in ("=1+1", "+1", "-1", "@x", "\tx", "\rx"):
-        assert rendering.escape_spreadsheet(text) == f"'{text}"
-    assert rendering.escape_spreadsheet("1=1") == "1=1"
+        assert text.escape_spreadsheet(text) == f"'{text}"
+    assert text.escape_spreadsheet("1=1") == "1=1"
 
 
 def test_no_caption_reaches_a_csv():
     """Of the CSVs with a row per image none has a prompt; the others hold numbers and the config's names."""
-    from blemish.sources.richhf import COLUMNS
+    from blemish.labels.binarize import COLUMNS
 
     assert "prompt" not in (*COLUMNS, *hps.LEDGER)

@@ -1,4 +1,4 @@
-"""Images of every kind from outside, through both sources: handled by the rule of `blemish.pictures`, or counted."""
+"""Images of every kind from outside, through both sources: handled by the rule of `blemish.data.images`, or counted."""
 
 import io
 import json
@@ -11,11 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from blemish.job import UserError
-from blemish.pictures import decode, decode_rgb
-from blemish.records import read_records
+from blemish.data.images import decode, decode_rgb
+from blemish.data.records import read_records
+from blemish.errors import UserError
 from blemish.sources import hps
-from blemish.sources.images import fetch_images
+from blemish.sources.mirror import fetch_images
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (40, 60, 3), dtype=np.uint8)

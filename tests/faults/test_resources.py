@@ -11,12 +11,12 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
-from workflow.conftest import ROOT, link_checkout, said, snakemake
+from checkout import ROOT, link_checkout, said, snakemake
 
-from blemish import tables
-from blemish.job import UserError
-from blemish.records import Record, write_records
-from blemish.sources.download import download
+from blemish.data.records import Record, write_records
+from blemish.errors import UserError
+from blemish.report import tables
+from blemish.sources.http import download
 
 SIZE = 12 * 2**20
 
@@ -52,7 +52,7 @@ def job(folder, body, log="job.log"):
     program = f"""
         from pathlib import Path
         from types import SimpleNamespace
-        from blemish import job
+        from blemish.jobs import run
         snakemake = SimpleNamespace(log=[{log!r}], threads=1, rule="a rule", resources={{"gpu": 0}}, input={{}})
         with job.run(snakemake):
         """
@@ -76,9 +76,9 @@ def leftovers(folder):
 # The jobs: what they need lies in `source`, what they write in the working directory.
 
 INVERT = """
-    from blemish.diffusion import Diffusion
-    from blemish.inversion import ReNoise
-    from blemish.pipeline import invert_shard
+    from blemish.corruption.diffusion import Diffusion
+    from blemish.corruption.renoise import ReNoise
+    from blemish.corruption.invert import invert_shard
     diffusion = Diffusion.load("{root}/resources/mini/diffusion")
     for n, previous in ((0, None), (2, Path("0.safetensors"))):
         state = Path("." + str(n) + ".state")
@@ -87,7 +87,7 @@ INVERT = """
         invert_shard(Path("{source}/images.parquet"), previous, out, state, diffusion, settings, 50, n, 0, 2)
     """
 TRAIN = """
-    from blemish.segmentation.launch import train_records
+    from blemish.detection.launch import train_records
     config = "convnext/convnext-tiny_upernet_8xb2-amp-160k_ade20k-512x512.py"
     head = {{"in_channels": [8, 16, 32, 64], "channels": 8, "pool_scales": [1, 2]}}
     overrides = {{
@@ -182,7 +182,7 @@ def test_not_even_the_log_can_be_written(disk):
 
 LIMIT = """
     import resource
-    import blemish.pipeline, blemish.segmentation.train, diffusers.models.unets.unet_2d_condition
+    import blemish.pipeline, blemish.detection.train, diffusers.models.unets.unet_2d_condition
     pages = int(open("/proc/self/statm").read().split()[0])
     limit = pages * 4096 + {room}
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

@@ -1,7 +1,7 @@
 """What the terminal shows when the configuration has a mistake: one sentence, exit code 1."""
 
 import pytest
-from workflow.conftest import link_checkout, said, snakemake
+from checkout import link_checkout, said, snakemake
 
 MISTAKES = {
     "detectors: {lrr: 1}": "mine.yaml: detectors.lrr is no key of the configuration, did you mean 'lr'?",

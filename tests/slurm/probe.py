@@ -5,7 +5,9 @@ import os
 import time
 from pathlib import Path
 
-from blemish import job
+from blemish.data.files import atomic
+from blemish.errors import UserError
+from blemish.jobs.run import run
 
 GIVEN = ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_ID")
 
@@ -17,15 +19,15 @@ def probe(output: str, state: str, seconds: float, fail_first: bool = False, han
         attempts.write("attempt\n")
     if Path(state).read_text().count("attempt") == 1:
         if fail_first:
-            raise job.UserError("this attempt fails on purpose: the next one will not.")
+            raise UserError("this attempt fails on purpose: the next one will not.")
         if hang_first:
             time.sleep(3600)
     time.sleep(seconds)
     given = {name: os.environ.get(name) for name in GIVEN}
-    with job.atomic(output) as temporary:
+    with atomic(output) as temporary:
         temporary.write_text(json.dumps(given | {"began": began, "ended": time.time()}))
 
 
 if __name__ == "__main__":
-    with job.run(snakemake):
+    with run(snakemake):
         probe(snakemake.output[0], snakemake.output[0].replace(".json", ".attempts"), **snakemake.params)

@@ -5,12 +5,11 @@ import subprocess
 
 import pandas as pd
 import pytest
+from checkout import jobs, link_checkout, said, snakemake
+from examples import follow, save_photos
 from PIL import Image
 
-from blemish.records import read_records
-
-from .conftest import jobs, link_checkout, said, snakemake
-from .test_extending import follow, save_photos
+from blemish.data.records import read_records
 
 pytestmark = pytest.mark.end_to_end
 

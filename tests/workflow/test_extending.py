@@ -1,45 +1,15 @@
 """Every example of docs/extending.md, followed to the letter: files are written, commands run."""
 
-import re
-import shlex
 import shutil
 
 import numpy as np
 import pytest
 import torch
 import yaml
-from PIL import Image
+from checkout import PARTS, ROOT, jobs, said, snakemake
+from examples import SECTIONS, blocks, follow, save_photos
 
-from .conftest import PARTS, ROOT, jobs, said, snakemake
-
-SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", (ROOT / "docs/extending.md").read_text(), re.M | re.S))
 MINI = ROOT / "resources/mini/diffusion"
-FENCED = r"^```{}\n(.*?)^```$"
-
-
-def blocks(section):
-    """(file, place in it or "", text) of each file that a section shows."""
-    for text in re.findall(FENCED.format("(?:yaml|python)"), SECTIONS[section], re.M | re.S):
-        head, _, body = text.partition("\n")
-        file, _, place = head.removeprefix("# ").partition(", ")
-        yield file, place, body
-
-
-def follow(section, folder):
-    """Writes the section's files into a checkout; returns its one command's arguments."""
-    for file, place, body in blocks(section):
-        path = folder / file
-        if place:
-            table = re.fullmatch(r"among the rows of (\w+)", place)[1]
-            before, after = re.fullmatch(rf"(.*\n  {table}:\n.*?\n    rows:\n)(.*)", path.read_text(), re.S).groups()
-            path.write_text(before + body + after)
-        else:
-            assert not path.exists()
-            path.write_text(body)
-    (command,) = re.findall(FENCED.format("sh"), SECTIONS[section], re.M | re.S)
-    program, *arguments = shlex.split(command)
-    assert program == "snakemake"
-    return arguments
 
 
 @pytest.fixture
@@ -66,17 +36,6 @@ def planned(checkout):
     return plan
 
 
-def save_photos(folder):
-    """Images of four sizes and modes, one with a prompt, and a file that is no image."""
-    folder.mkdir()
-    rng = np.random.default_rng(0)
-    for i, (size, mode) in enumerate([((64, 64), "RGB"), ((90, 70), "L"), ((40, 200), "RGBA"), ((300, 200), "P")]):
-        pixels = rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
-        Image.fromarray(pixels).convert(mode).save(folder / f"photo {i}.png")
-    (folder / "photo 0.txt").write_text("a face and a hand")
-    (folder / "broken.jpg").write_text("no image")
-
-
 def overlay(section):
     return yaml.safe_load(next(body for file, _, body in blocks(section) if file.endswith(".yaml")))
 
@@ -96,7 +55,7 @@ def test_a_corruption_method(planned, checkout):
 
 
 def test_a_backbone(planned):
-    from blemish.segmentation import models
+    from blemish.detection import models
 
     counts = planned("A backbone")
     assert counts["train_detector"] == 15 and counts["select_regions"] == 3 * 8
@@ -110,7 +69,7 @@ def test_a_backbone(planned):
 
 
 def test_a_diffusion_model(planned, checkout):
-    from blemish.diffusion import Diffusion
+    from blemish.corruption.diffusion import Diffusion
 
     counts = planned("A diffusion model")
     assert counts["fetch_diffusion"] == 1 and counts["corrupt"] == 4
@@ -153,7 +112,7 @@ def test_a_row_in_a_table(planned, checkout):
 
 
 def test_a_table_of_ones_own(planned):
-    from blemish import tables
+    from blemish.report import tables
 
     counts = planned("A table of your own")
     assert counts["evaluate"] == 4 and counts["train_detector"] == 4 and counts["table"] == 1

@@ -1,10 +1,9 @@
 """The forecast counts the graph that Snakemake would run."""
 
 import pytest
+from checkout import jobs, snakemake
 
-from blemish import forecast, workload
-
-from .conftest import jobs, snakemake
+from blemish.planning import forecast, workload
 
 MADE_FOR = ("show_tables", "strength_table", "figure_pools", "figure_methods", "figure_targets", "figure_failures")
 

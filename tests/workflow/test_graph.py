@@ -5,8 +5,7 @@ import shutil
 
 import pytest
 import torch
-
-from .conftest import PARTS, ROOT, jobs, link_checkout, said, snakemake
+from checkout import PARTS, ROOT, jobs, link_checkout, said, snakemake
 
 
 @pytest.fixture

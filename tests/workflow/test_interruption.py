@@ -8,8 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-
-from .conftest import SNAKEMAKE, link_checkout, said, snakemake
+from checkout import SNAKEMAKE, link_checkout, said, snakemake
 
 pytestmark = pytest.mark.long
 

@@ -24,7 +24,7 @@ SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 # The real profile, but for the number of jobs and the waits, which suit a cluster with accounting.
 PROFILE = [
     "--workflow-profile",
-    str(ROOT / "workflow/profiles/slurm"),
+    str(ROOT / "profiles/slurm"),
     "--slurm-status-command=squeue",
     "--slurm-init-seconds-before-status-checks=1",
     "--seconds-between-status-checks=2",
@@ -171,7 +171,7 @@ def test_within_an_allocation_a_local_run_leases_among_its_gpus(cluster, tmp_pat
 
 def test_the_whole_graph_makes_the_same_tables_as_a_local_run(cluster, tmp_path):
     """Networks run on the CPU; the profile hands out pretend GPUs all the same."""
-    profile = yaml.safe_load((ROOT / "workflow/profiles/slurm/config.yaml").read_text())
+    profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
     gpu_rules = ("invert", "corrupt", "select_regions", "train_detector", "evaluate")
     for rule in gpu_rules:
         profile["set-resources"][rule]["gpu"] = 1

@@ -14,8 +14,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
-
-from .conftest import PARTS, ROOT, jobs, said, snakemake
+from checkout import PARTS, ROOT, jobs, said, snakemake
 
 TEST = ("--configfile", "config/mini.yaml", "config/test.yaml")
 BACKBONES = ("convnext-t", "swin-t")
@@ -110,7 +109,7 @@ def inverting(pool, steps):
 
 
 def test_nothing_is_stale_after_other_words(run):
-    edit(run, "workflow/blemish/sampling.py", '"""Resampling:', '"""In other words:')
+    edit(run, "workflow/blemish/corruption/sampling.py", '"""Resampling:', '"""In other words:')
     add(run, "workflow/blemish/pipeline.py", "\n\n# A comment.\n")
     edit(run, "scripts/corrupt.py", '"""Corrupts', '"""In other words: corrupts')
     add(run, "rules/corruption.smk", "\n\n# A comment.\n")
@@ -148,14 +147,14 @@ def test_a_recipes_parameter_reaches_that_recipe_alone(run):
 
 
 def test_a_methods_code_reaches_its_recipes_alone(run):
-    add(run, "workflow/blemish/corruptions/rotation.py", "\n\nADDED = 1\n")
+    add(run, "workflow/blemish/corruption/methods/rotation.py", "\n\nADDED = 1\n")
     counts, said = stale(run)
     assert counts == A_RECIPE_OF_TABLE_2
     assert sentences(said, "Corrupt") == corrupting("hps", ["rotation-30"])
 
 
 def test_a_shared_modules_code_reaches_all_that_import_it(run):
-    add(run, "workflow/blemish/sampling.py", "\n\nADDED = 1\n")
+    add(run, "workflow/blemish/corruption/sampling.py", "\n\nADDED = 1\n")
     counts, said = stale(run)
     assert counts == DETECTORS | IMAGES | ALL_TABLES | {
         "invert": 20,
@@ -313,7 +312,7 @@ def test_a_value_that_comes_back_costs_only_what_ran_in_between(run):
     succeed(one, "--touch", folder=run)
     assert len(former) == 2
     for file in former:
-        file.unlink()  # as a job does when it starts; see blemish.job
+        file.unlink()  # as a job does when it starts; see blemish.jobs.run
     edit(run, "config/config.yaml", "threshold: 0.6", "threshold: 0.5")
     counts, said = stale(run)
     assert counts == SCORES | {"evaluate": 1, "table": 1}

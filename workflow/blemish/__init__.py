@@ -1,0 +1,1 @@
+"""The package behind the graph: what its rules compute, chapter by chapter."""

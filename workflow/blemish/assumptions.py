@@ -14,7 +14,7 @@ from typing import NamedTuple
 import yaml
 
 from blemish.reference import ROOT
-from blemish.rendering import escape_markdown
+from blemish.report.text import escape_markdown
 
 TARGET = ROOT / "docs" / "assumptions.md"
 SEARCHED = ("config/*.yaml", "rules/*.smk", "scripts/*.py", "workflow/**/*.py", "workflow/**/*.yaml", "Snakefile")

@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from blemish import reference
-from blemish.job import UserError
+from blemish.errors import UserError
 from blemish.validation import HOME, check
 
 

@@ -16,8 +16,10 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from blemish import corruptions, tables
-from blemish.job import UserError
+from blemish import experiments
+from blemish.corruption import methods
+from blemish.errors import UserError
+from blemish.words import closest
 
 ROOT = Path(__file__).parents[2]
 # `pip install` puts copies of what the commands need beside code into the package.
@@ -218,7 +220,7 @@ def _as_number(value: object, node: Mapping) -> str:
 
 
 def _choice(value: object, names: Sequence[str]) -> str:
-    return f"{tables.closest(value, names)}; allowed: {', '.join(names)}"
+    return f"{closest(value, names)}; allowed: {', '.join(names)}"
 
 
 def _shown(value: object) -> str:
@@ -239,7 +241,7 @@ def _check_sense(config: Mapping) -> None:
     known = (config["recipes"], config["backbones"], ["richhf-100", *config["pools"]])
     for name, table in config["tables"].items():
         try:
-            tables.check({name: table}, *known)
+            experiments.check({name: table}, *known)
         except UserError as error:
             raise Mistake(("tables", name), f"has a fault: {str(error).removeprefix('tables: ').rstrip('.')}") from None
 
@@ -259,7 +261,7 @@ def _contradictions(config: Mapping) -> Iterator[Mistake]:
     for name, table in config["tables"].items():
         levels = len(table["row_headers"])
         for i, row in enumerate(table["rows"]):
-            if len(tables.label(row)) != levels:
+            if len(experiments.label(row)) != levels:
                 keys = ("tables", name, "rows", i, "label")
                 yield Mistake(keys, f"is {_shown(row['label'])}, and row_headers has {levels} levels")
     for name, table in config["published"].items():
@@ -272,12 +274,12 @@ def _contradictions(config: Mapping) -> Iterator[Mistake]:
 
 def _check_recipe(keys: Keys, recipe: Mapping, steps: int) -> None:
     """A recipe's method, its step, and the method's own parameters, which its file describes."""
-    if keys[-1] in tables.LABELLED:
-        raise Mistake(keys, f"cannot be a recipe's name: {' and '.join(tables.LABELLED)} are supervisions already")
-    method, known = recipe["method"], corruptions.methods()
+    if keys[-1] in experiments.LABELLED:
+        raise Mistake(keys, f"cannot be a recipe's name: {' and '.join(experiments.LABELLED)} are supervisions already")
+    method, known = recipe["method"], methods.methods()
     if method not in known:
         raise Mistake((*keys, "method"), f"is {_shown(method)}, which is no corruption method{_choice(method, known)}")
-    own = corruptions.parameters(method)
+    own = methods.parameters(method)
     shared = {"method": {}, "step": {"type": "integer", "minimum": 0, "maximum": steps, "description": STEP}}
     _check_schema(keys, recipe, {"additionalProperties": False, "properties": shared | own})
 

@@ -38,7 +38,7 @@ def weights(tmp_path_factory):
     """A detector of the mini world's size whose P lies around one half."""
     from safetensors.torch import save_file
 
-    from blemish.segmentation import models
+    from blemish.detection import models
 
     mini = config.load([config.HOME / "config" / "mini.yaml"])
     backbone = mini["backbones"]["swin-t"]

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from blemish.records import read_records
+from blemish.data.records import read_records
 
 
 def test_regions_are_corrupted_and_nothing_else_is(blemish, pictures, tmp_path):

@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 
 from blemish.cli.export import run_lengths
-from blemish.records import Record, write_records
+from blemish.data.records import Record, write_records
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_hugging_face_loads_what_was_exported(blemish, records, tmp_path):
 
 
 def test_mmseg_loads_what_was_exported(blemish, records, tmp_path):
-    from blemish.segmentation import mmcv_lite  # noqa: F401  isort: skip
+    from blemish.detection import mmcv_lite  # noqa: F401  isort: skip
     from mmseg.datasets import BaseSegDataset
 
     folder, made = records

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from blemish.evaluation import summarise
-from blemish.records import Record, write_records
+from blemish.data.records import Record, write_records
+from blemish.evaluation.measures import summarise
 
 
 def test_images_with_masks_are_scored(blemish, pictures, weights, tmp_path):

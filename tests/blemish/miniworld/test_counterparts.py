@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
+from blemish.data.tfrecords import read_examples
 from blemish.miniworld.counterparts import write_hps, write_richhf
 from blemish.miniworld.scenes import draw_scene
 from blemish.miniworld.wild import Wild
-from blemish.tfrecords import read_examples
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from blemish.diffusion import Diffusion
-from blemish.inversion import ReNoise, invert
+from blemish.corruption.diffusion import Diffusion
+from blemish.corruption.renoise import ReNoise, invert
+from blemish.corruption.sampling import resample
 from blemish.miniworld.scenes import draw_scene
-from blemish.sampling import resample
 
 FOLDER = Path(__file__).parents[3] / "resources/mini/diffusion"
 

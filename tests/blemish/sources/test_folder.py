@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from blemish.job import UserError
-from blemish.records import read_records
+from blemish.data.records import read_records
+from blemish.errors import UserError
 from blemish.sources.folder import find, frame_part, listings, match_masks, read, safe_names
 from blemish.sources.framing import crop, scale
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from blemish.job import UserError
-from blemish.records import read_ids, read_records
+from blemish.data.records import read_ids, read_records
+from blemish.errors import UserError
 from blemish.sources import hps, tars
 from blemish.sources.hps import draw
 from blemish.sources.tars import Skipped, read_samples

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from blemish.job import UserError
-from blemish.records import encode_image, read_ids
+from blemish.data.records import encode_image, read_ids
+from blemish.errors import UserError
 from blemish.sources.hub import fetch_model, list_files
 
 PIPELINE = {
@@ -44,7 +44,7 @@ def client(server, tmp_path):
     def run(code: str, **environment: str) -> str:
         prelude = (
             "import sys\nfrom pathlib import Path\n"
-            "from blemish.job import UserError\nfrom blemish.sources import hub, patient\n"
+            "from blemish.jobs.run import UserError\nfrom blemish.sources import hub, patient\n"
             "patient.WAITS = (0, 0, 0)\n"
             "import huggingface_hub.utils._http as http\nhttp.time.sleep = lambda _: None\n"
         )
@@ -210,7 +210,7 @@ def test_images_come_from_a_mirror_by_ranges(client, server, tmp_path):
     server.files["datasets/org/mirror/data/train-00000-of-00001.parquet"] = mirror
     server.faults = [503, None, "cut"]
     code = """
-from blemish.sources.images import fetch_images
+from blemish.sources.mirror import fetch_images
 fetch_images(['u42'], 'train', {'repo': 'org/mirror', 'missing_allowed': 0}, 4, 'out.parquet')
 """
     assert client(code) == ""

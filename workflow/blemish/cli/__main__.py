@@ -11,7 +11,7 @@ from blemish.cli.corrupt import corrupt
 from blemish.cli.detect import detect
 from blemish.cli.export import export
 from blemish.cli.score import score
-from blemish.job import UserError, explain
+from blemish.errors import UserError, explain
 
 app = typer.Typer(
     help="Synthetic artifacts with pixel-level labels, and detectors of artifacts, for your own images.",

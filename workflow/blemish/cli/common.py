@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from blemish.job import UserError
+from blemish.errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from blemish.records import Record
+    from blemish.data.records import Record
     from blemish.sources.folder import Found
 
 Images = Annotated[list[Path], typer.Argument(help="Images, or folders of images, of any size.", show_default=False)]
@@ -57,7 +57,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     Raises:
         UserError: `path` exists.
     """
-    from blemish.job import atomic_folder
+    from blemish.data.files import atomic_folder
 
     if path.exists():
         raise UserError(f"{path} exists already: name a new folder with --out, or remove this one.")
@@ -68,7 +68,7 @@ def new_folder(path: Path) -> Iterator[Path]:
 @contextmanager
 def gpu(config: Mapping, command: str) -> Iterator[None]:
     """Holds the one GPU that a command uses, or keeps away from all of them."""
-    from blemish import devices
+    from blemish.jobs import devices
 
     with devices.lease(int(config["device"] == "cuda"), description=f"blemish {command}"):
         yield
@@ -129,7 +129,7 @@ def backbone_of(weights: Path) -> dict:
 
 def judge(config: Mapping, weights: Path, records: Iterator[Record]) -> Iterator[tuple[str, np.ndarray]]:
     """(id, P) of each record, as the graph's own evaluation computes it."""
-    from blemish.segmentation.predict import probabilities
+    from blemish.detection.predict import probabilities
 
     backbone, size = backbone_of(weights), config["evaluation"]["batch_size"]
     options = {"device": config["device"], "batch_size": size, "amp": config["detectors"]["amp"]}

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from blemish.cli import common
-from blemish.job import UserError
+from blemish.errors import UserError
 
 
 def corrupt(
@@ -85,10 +85,11 @@ def _run(
     from dataclasses import replace
 
     from blemish.config import model_folder
-    from blemish.diffusion import Diffusion
-    from blemish.inversion import ReNoise
-    from blemish.pipeline import corrupt_shard, invert_shard
-    from blemish.records import read_records, write_records
+    from blemish.corruption.corrupt import corrupt_shard
+    from blemish.corruption.diffusion import Diffusion
+    from blemish.corruption.invert import invert_shard
+    from blemish.corruption.renoise import ReNoise
+    from blemish.data.records import read_records, write_records
 
     model = model_folder(config)
     if model is None:

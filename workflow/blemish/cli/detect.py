@@ -25,7 +25,7 @@ def detect(
 
     import numpy as np
 
-    from blemish.records import read_records, write_records
+    from blemish.data.records import read_records, write_records
     from blemish.sources import folder
 
     settings = common.configure(config)

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from blemish.cli import common
-from blemish.job import UserError
+from blemish.errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from blemish.records import Record
+    from blemish.data.records import Record
 
 
 class Format(StrEnum):
@@ -77,7 +77,7 @@ def _holds_records(file: Path) -> bool:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from blemish.records import SCHEMA
+    from blemish.data.records import SCHEMA
 
     try:
         return set(SCHEMA.names) <= set(pq.read_schema(file).names)
@@ -91,7 +91,7 @@ def _names(shards: Sequence[Path]) -> dict[str, str]:
     Raises:
         UserError: an id comes twice, or there is none.
     """
-    from blemish.records import read_ids
+    from blemish.data.records import read_ids
     from blemish.sources.folder import safe_names
 
     ids: dict[str, str] = {}
@@ -107,7 +107,7 @@ def _names(shards: Sequence[Path]) -> dict[str, str]:
 
 def _records(shards: Sequence[Path]) -> Iterator[Record]:
     """The records; each has an image and a mask of its size."""
-    from blemish.records import read_records
+    from blemish.data.records import read_records
 
     for record in read_records(shards):
         if record.image is None or record.mask is None:
@@ -170,7 +170,7 @@ def _hugging_face(records: Iterator[Record], shards: Sequence[Path], names: dict
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from blemish.records import ROWS_PER_GROUP, SCHEMA
+    from blemish.data.records import ROWS_PER_GROUP, SCHEMA
 
     (out / "data").mkdir()
     for i, shard in enumerate(shards):
@@ -185,7 +185,7 @@ def dataset_card(records: Iterator[Record]) -> str:
     """The dataset card of a set: how it is read, and what was counted in it."""
     import yaml
 
-    from blemish.rendering import escape_markdown, markdown
+    from blemish.report.text import escape_markdown, markdown
 
     images = marked = pixels = regions = 0
     sizes: Counter = Counter()

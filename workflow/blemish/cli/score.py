@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from blemish.cli import common
-from blemish.job import UserError
+from blemish.errors import UserError
 
 if TYPE_CHECKING:
-    from blemish.records import Record
+    from blemish.data.records import Record
 
 SHOWN = ("mean_image_iou", "two_class_miou", "f1", "precision", "recall", "average_precision")
 
@@ -36,8 +36,8 @@ def score(
 
     import pandas as pd
 
-    from blemish.evaluation import measure, summarise
-    from blemish.records import read_records, write_records
+    from blemish.data.records import read_records, write_records
+    from blemish.evaluation.measures import measure, summarise
     from blemish.sources import folder
 
     settings = common.configure(config)

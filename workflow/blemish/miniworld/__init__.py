@@ -1,0 +1,1 @@
+"""The embedded default: scenes, a small diffusion model, and wild artifacts made from them."""

@@ -18,9 +18,9 @@ import webdataset
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
+from blemish.data.tfrecords import write_examples
 from blemish.miniworld.scenes import Scene
 from blemish.miniworld.wild import Wild
-from blemish.tfrecords import write_examples
 
 MAP_SIZE = 512  # RichHF's own
 ANNOTATORS = (0.1, 0.4, 0.5)  # shares of one, two, three; in RichHF about half have three

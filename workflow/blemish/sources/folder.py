@@ -20,9 +20,10 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from blemish import pictures
-from blemish.job import UserError, atomic
-from blemish.records import Record, write_records
+from blemish.data import images
+from blemish.data.files import atomic
+from blemish.data.records import Record, write_records
+from blemish.errors import UserError
 from blemish.sources.framing import crop, scale, stretch_mask
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
@@ -95,7 +96,7 @@ def read(found: Found, size: int, mask: Path | None = None) -> tuple[Record, tup
     """One image as a record, size x size: the shorter side scaled, the longer one cropped at its centre.
 
     Args:
-        found: the file; decoded by the rules of `blemish.pictures`.
+        found: the file; decoded by the rules of `blemish.data.images`.
         size: pixels.
         mask: an image of the same width and height; artifacts are white (above 127), or 1 where 1 is the highest.
 
@@ -105,7 +106,7 @@ def read(found: Found, size: int, mask: Path | None = None) -> tuple[Record, tup
     Raises:
         UserError: a file is no image that can be read, or the mask has another size.
     """
-    image = _decode(found.path, pictures.decode_rgb)
+    image = _decode(found.path, images.decode_rgb)
     pixels = scale(image, size)
     marked = None
     if mask is not None:
@@ -131,10 +132,10 @@ def _decode(path: Path, decode: Callable[[bytes], Image.Image]) -> Image.Image:
 
 def _artifacts(path: Path) -> np.ndarray:
     """(h, w) bool from a mask: black and white in any mode, or class labels 0 and 1."""
-    labels = np.asarray(_decode(path, pictures.decode))
+    labels = np.asarray(_decode(path, images.decode))
     if labels.ndim == 2 and labels.max() <= 1:
         return labels > 0
-    return np.asarray(_decode(path, pictures.decode_rgb).convert("L")) > 127
+    return np.asarray(_decode(path, images.decode_rgb).convert("L")) > 127
 
 
 def match_masks(images: Iterable[Found], folder: str | PathLike) -> dict[str, Path]:

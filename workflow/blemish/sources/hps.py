@@ -19,10 +19,10 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from blemish.job import UserError, atomic
-from blemish.pictures import decode_rgb
-from blemish.records import Record, clean, is_id, read_records, write_records, write_shards
-from blemish.rendering import escape_spreadsheet
+from blemish.data.files import atomic, escape_spreadsheet
+from blemish.data.images import decode_rgb
+from blemish.data.records import Record, clean, is_id, read_records, write_records, write_shards
+from blemish.errors import UserError
 from blemish.sources import hub
 from blemish.sources.framing import crop, scale
 from blemish.sources.tars import Sample, Skipped, read_samples

@@ -1,28 +1,34 @@
 """Repositories of the Hugging Face hub, or local folders of the same layout (`file:folder`).
 
+A remote file is read in ranges, each asked for again until the network or the server is back.
 HF_TOKEN, HF_HOME, HF_ENDPOINT, HF_HUB_OFFLINE and proxies are the hub client's own business.
 """
 
 from __future__ import annotations
 
 import fnmatch
+import io
 import logging
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from blemish.job import UserError, atomic_folder
-from blemish.sources.files import local_path
-from blemish.sources.patient import Patient, may_pass
+from blemish.data.files import atomic_folder
+from blemish.errors import UserError
+from blemish.sources.fetch import local_path
 
 # The components that `diffusion.Diffusion` loads, in full precision: not their other copies in the repository.
 COMPONENTS = ("vae", "unet", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler")
 FILES = ("*.json", "*.txt", "diffusion_pytorch_model*.safetensors", "model*.safetensors")
 PATTERNS = ["model_index.json", *(f"{part}/{file}" for part in COMPONENTS for file in FILES)]
 OTHER_COPIES = ["*.fp16*.safetensors", "*.non_ema*.safetensors"]
+
+WAITS = (1, 2, 4, 8, 15, 30, 60, 60, 60)  # seconds, on top of the few seconds that the hub's client retries itself
+PASSING = (408, 425, 429, 500, 502, 503, 504)
 
 logger = logging.getLogger("blemish.hub")
 
@@ -156,3 +162,63 @@ def _explained(source: Mapping) -> Iterator[None]:
                 f"{where} cannot be fetched ({error}): start again when the network or the hub is back."
             ) from error
         raise
+
+
+class Patient(io.RawIOBase):
+    """Wraps a file of fsspec (opened with `cache_type="none"`), which reads a range by one request.
+
+    Attributes:
+        size: bytes of the whole file.
+    """
+
+    def __init__(self, file):
+        self._file = file
+        self.size: int = file.size
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def readinto(self, buffer) -> int:
+        start = self.tell()
+        wanted = min(len(buffer), self.size - start)
+        for wait in (*WAITS, None):
+            try:
+                self._file.seek(start)
+                content = self._file.read(wanted) if wanted else b""
+                if len(content) == wanted:
+                    buffer[:wanted] = content
+                    return wanted
+                fault = f"{len(content):,} of {wanted:,} bytes came"
+            except Exception as error:
+                if not may_pass(error):
+                    raise
+                fault = str(error) or type(error).__name__
+            if wait is None:
+                break
+            logger.warning("%s at byte %d: %s; again in %d s", self._file.path, start, fault, wait)
+            time.sleep(wait)
+        raise UserError(
+            f"{self._file.path} failed {len(WAITS) + 1} times in a row at byte {start:,} ({fault}): start again "
+            "when the network or the server is back."
+        )
+
+
+def may_pass(error: Exception) -> bool:
+    """Whether a fault of the hub's client is one of the network or of a busy server."""
+    import httpx2
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+
+    if isinstance(error, HfHubHTTPError):
+        return error.response is not None and error.response.status_code in PASSING
+    return isinstance(error, httpx2.TransportError | TimeoutError | ConnectionError) and not isinstance(
+        error, OfflineModeIsEnabled
+    )

@@ -13,7 +13,7 @@ from typing import BinaryIO, NamedTuple
 
 from tqdm import tqdm
 
-from blemish.job import UserError
+from blemish.errors import UserError
 
 IMAGES = (".jpg", ".jpeg", ".png")
 LARGEST = 64 * 2**20  # bytes of a member that is read

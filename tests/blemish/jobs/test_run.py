@@ -1,0 +1,111 @@
+import subprocess
+import sys
+import textwrap
+import time
+from subprocess import PIPE
+
+import pytest
+
+from blemish.data.files import atomic
+
+
+def test_atomic_leaves_nothing_half_written(tmp_path):
+    out = tmp_path / "deep" / "file.txt"
+    with pytest.raises(RuntimeError), atomic(out) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert list(out.parent.iterdir()) == []
+    with atomic(out) as temporary:
+        temporary.write_text("whole")
+        assert not out.exists()
+    assert [p.name for p in out.parent.iterdir()] == ["file.txt"]
+
+
+def test_what_is_made_may_be_read_like_any_other_file(tmp_path):
+    with atomic(tmp_path / "made") as temporary:
+        temporary.touch(mode=0o600)
+    (tmp_path / "other").touch()
+    assert (tmp_path / "made").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+def start_job(tmp_path, body):
+    program = textwrap.dedent(
+        """
+        from types import SimpleNamespace
+        from blemish.jobs import run
+        snakemake = SimpleNamespace(
+            log=["log.txt"], threads=1, rule="a rule", resources={"gpu": 0}, input={"settings": "settings/now.json"}
+        )
+        with job.run(snakemake):
+            BODY
+        """
+    ).replace("BODY", body)
+    return subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, stdout=PIPE, stderr=PIPE, text=True)
+
+
+def wait_for(file, text):
+    while not file.exists() or text not in file.read_text():
+        time.sleep(0.02)
+
+
+def run_job(tmp_path, body):
+    process = start_job(tmp_path, body)
+    stdout, stderr = process.communicate()
+    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+
+def test_a_users_mistake_is_one_sentence(tmp_path):
+    done = run_job(tmp_path, "raise job.UserError('no such thing: make it.')")
+    assert done.returncode == 1
+    assert done.stderr.strip() == "blemish, a rule: no such thing: make it."
+    assert "Traceback" not in (tmp_path / "log.txt").read_text()
+
+
+def test_a_missing_file_is_named(tmp_path):
+    done = run_job(tmp_path, "open('absent.txt')")
+    assert done.returncode == 1
+    assert "absent.txt" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_what_a_job_prints_goes_to_its_log(tmp_path):
+    done = run_job(tmp_path, "print('hello')")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (tmp_path / "log.txt").read_text().strip() == "hello"
+
+
+def test_a_job_waits_for_its_twin_that_outlived_a_run(tmp_path):
+    """Two at once in one state folder would take each other's parts."""
+    first = start_job(tmp_path, "import time; print('first'); time.sleep(3); open('ended', 'w')")
+    wait_for(tmp_path / "log.txt", "first")
+    (tmp_path / "log.txt").unlink()  # as Snakemake does before it starts a job
+    second = run_job(tmp_path, "import os; print('second', os.path.exists('ended'))")
+    assert first.wait() == second.returncode == 0
+    assert second.stderr.strip() == (
+        "blemish, a rule: the same job of a run that was killed is still at work: waiting for its end."
+    )
+    assert (tmp_path / "log.txt").read_text().strip() == "second True"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ended", "log.txt"]
+
+
+def test_a_killed_job_leaves_no_lock(tmp_path):
+    first = start_job(tmp_path, "import time; print('first'); time.sleep(60)")
+    wait_for(tmp_path / "log.txt", "first")
+    first.kill()
+    first.wait()
+    done = run_job(tmp_path, "print('second')")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "log.txt").read_text().strip() == "second"
+
+
+def test_a_fault_of_the_program_keeps_its_traceback(tmp_path):
+    done = run_job(tmp_path, "1 / 0")
+    assert done.returncode != 0
+    assert "ZeroDivisionError" in (tmp_path / "log.txt").read_text()
+
+
+def test_a_job_that_starts_ends_other_settings_of_its_kind(tmp_path):
+    (tmp_path / "settings").mkdir()
+    for name in ("now.json", "former.json"):
+        (tmp_path / "settings" / name).touch()
+    run_job(tmp_path, "pass")
+    assert [path.name for path in (tmp_path / "settings").iterdir()] == ["now.json"]

@@ -1,0 +1,178 @@
+"""Masks and annotator counts recovered from simulated maps, whose truth is known (paper §4.1)."""
+
+import functools
+import io
+
+import numpy as np
+import pytest
+from benchmarks.simulated_richhf import encode_map, simulate
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from blemish.labels.annotators import (
+    Evidence,
+    Policy,
+    annotators_of_scores,
+    binarize,
+    decide,
+    decode_map,
+    local_range,
+    weigh,
+)
+
+POLICY = Policy(annotators=3, votes=2, tolerance=10, ambiguous={"all_zero": "keep", "saturated": "drop"})
+QUALITIES = [50, 60, 75, 85, 95, None]  # None is PNG
+SAMPLES = 150
+
+
+@functools.cache
+def simulated():
+    rng = np.random.default_rng(0)
+    return [simulate(rng, 1 + i % 3) for i in range(SAMPLES)]
+
+
+@functools.cache
+def inferred(quality):
+    """The annotator count that the map of each sample shows, without its scores."""
+    return [weigh(decode_map(encode_map(s.map, quality)), {}, POLICY).from_map for s in simulated()]
+
+
+@pytest.mark.parametrize("quality", QUALITIES)
+def test_precision_and_recall_of_the_annotator_count(quality):
+    """At every quality from JPEG 50 to PNG: whoever is said to be three are three, and none of them is missed.
+
+    Recall is over the samples on which the annotators disagree somewhere: the others show no plateau between 0
+    and 255, so that nothing can be told from the map (here 10 to 40 % of them).
+    """
+    for n in (2, 3):
+        said = [s for s, m in zip(simulated(), inferred(quality), strict=True) if m == n]
+        shown = [s for s in simulated() if s.annotators == n and not np.isin(s.map, (0, 255)).all()]
+        right = [s for s in said if s.annotators == n]
+        assert len(shown) > 0.6 * SAMPLES / 3
+        assert len(right) / len(said) == 1, f"precision of {n} at {quality}"
+        assert len(right) / len(shown) >= 0.98, f"recall of {n} at {quality}"
+
+
+@pytest.mark.parametrize(("quality", "iou"), [(quality, 0.995) for quality in QUALITIES[:-1]] + [(None, 1)])
+def test_the_masks_are_those_of_two_of_three(quality, iou):
+    both, either = 0, 0
+    for sample in simulated():
+        if sample.annotators == 3:
+            mask = binarize(decode_map(encode_map(sample.map, quality)), POLICY)
+            both += (mask & sample.mask()).sum()
+            either += (mask | sample.mask()).sum()
+    assert both / either >= iou
+
+
+def test_a_pixel_is_positive_above_127_and_a_half():
+    values = np.arange(256, dtype=np.uint8)[None]
+    np.testing.assert_array_equal(binarize(values, POLICY), values > 127.5)
+
+
+@given(st.integers(1, 3), st.data())
+def test_scores_betray_their_raters(raters, data):
+    """Their number is found whenever one of the means is no integer, and nothing is concluded otherwise."""
+    ratings = data.draw(st.lists(st.lists(st.integers(1, 5), min_size=raters, max_size=raters), min_size=4, max_size=4))
+    scores = {str(i): (float(np.float32(np.mean(r))) - 1) / 4 for i, r in enumerate(ratings)}
+    sums = [sum(r) for r in ratings]
+    found = annotators_of_scores(scores, most=3)
+    if all(s % raters == 0 for s in sums):
+        assert found is None
+    else:
+        assert found == raters
+
+
+def test_scores_that_no_number_explains_show_nothing():
+    assert annotators_of_scores({}, 3) is None
+    assert annotators_of_scores({"overall_score": 0.1}, 3) is None  # a mean of 1.4 takes five raters
+    assert annotators_of_scores({"overall_score": 1 / 8, "artifact_score": 1 / 12}, 3) is None
+
+
+@settings(max_examples=30)
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 2**32 - 1))
+def test_the_local_range_is_that_of_the_neighbourhood(height, width, seed):
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width), dtype=np.uint8)
+    for y in range(height):
+        for x in range(width):
+            near = pixels[max(0, y - 1) : y + 2, max(0, x - 1) : x + 2]
+            assert local_range(pixels)[y, x] == int(near.max()) - int(near.min())
+
+
+def flat(*values):
+    """A map of broad stripes."""
+    return np.repeat(np.array([values], np.uint8), 24 * len(values), axis=0).repeat(24, axis=1)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "annotators", "doubt"),
+    [
+        (flat(0, 85), 3, None),
+        (flat(0, 170, 255), 3, None),
+        (flat(0, 76, 179), 3, None),
+        (flat(0, 127), 2, None),
+        (flat(0, 128, 255), 2, None),
+        (flat(0, 0), None, "all_zero"),
+        (flat(0, 9), None, "all_zero"),
+        (flat(0, 255), None, "saturated"),
+        (flat(0, 246), None, "saturated"),
+        (flat(0, 40), None, "unclear"),
+        (flat(0, 60, 255), None, "unclear"),
+    ],
+)
+def test_plateaus_show_the_annotators(pixels, annotators, doubt):
+    found = weigh(pixels, {}, POLICY)
+    assert (found.from_map, found.doubt) == (annotators, doubt)
+    assert sum(found.levels.values()) <= pixels.size
+
+
+def test_a_blurred_edge_is_no_plateau():
+    ramp = np.linspace(0, 255, 26).round().astype(np.uint8)
+    assert weigh(np.repeat(ramp[None], 40, axis=0).repeat(2, axis=1), {}, POLICY).from_map is None
+
+
+def evidence(from_map=None, from_scores=None, doubt=None):
+    return Evidence({}, from_map, from_scores, doubt)
+
+
+@pytest.mark.parametrize(
+    ("found", "scores", "kept", "reason"),
+    [
+        (evidence(3), "use", True, "enough_annotators"),
+        (evidence(3, 2), "use", True, "enough_annotators"),
+        (evidence(2, 3), "use", False, "too_few_annotators"),
+        (evidence(None, 3, "saturated"), "use", True, "enough_annotators"),
+        (evidence(None, 3, "saturated"), "ignore", False, "saturated"),
+        (evidence(None, 2, "all_zero"), "use", False, "too_few_annotators"),
+        (evidence(None, 2, "all_zero"), "ignore", True, "all_zero"),
+        (evidence(None, None, "all_zero"), "use", True, "all_zero"),
+        (evidence(None, None, "saturated"), "use", False, "saturated"),
+        (evidence(None, None, "unclear"), "use", False, "unclear"),
+    ],
+)
+def test_the_policy_decides_what_the_paper_leaves_open(found, scores, kept, reason):
+    verdict = decide(found, Policy(3, 2, 10, POLICY.ambiguous, scores))
+    assert (verdict.kept, verdict.reason) == (kept, reason)
+
+
+@pytest.mark.parametrize(
+    ("container", "mode"),
+    [("PNG", "1"), ("PNG", "L"), ("PNG", "P"), ("PNG", "RGB"), ("JPEG", "L"), ("JPEG", "RGB"), ("WEBP", "RGB")],
+)
+def test_maps_are_decoded_whatever_their_container(container, mode):
+    truth = np.zeros((16, 16), np.uint8)
+    truth[4:12, 4:12] = 255
+    stream = io.BytesIO()
+    Image.fromarray(truth).convert(mode).save(stream, container, quality=100)
+    assert (abs(decode_map(stream.getvalue()).astype(int) - truth) <= 3).all()
+
+
+def test_what_is_no_map_is_said():
+    with pytest.raises(ValueError, match="begins with 0a 0b"):
+        decode_map(b"\x0a\x0bnothing")
+    with pytest.raises(ValueError, match="no image"):
+        decode_map(encode_map(np.zeros((64, 64), np.uint8), None)[:40])
+    stream = io.BytesIO()
+    Image.fromarray(np.zeros((4, 4), np.uint16)).save(stream, "PNG")
+    with pytest.raises(ValueError, match="not 8-bit gray"):
+        decode_map(stream.getvalue())

@@ -1,0 +1,36 @@
+"""The only place where a mask meets latents: M_s on the latent grid, and the blend of Eqs. 3 and 5."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+from blemish.errors import UserError
+
+
+def latent_mask(mask: torch.Tensor, size: tuple[int, int], rule: str = "any") -> torch.Tensor:
+    """The mask M_s on the latent grid.
+
+    Args:
+        mask: (n, H, W) bool.
+        size: (h, w) of the latents.
+        rule: a latent cell is selected if "any" of its pixels is, if a "majority" (more than half) is, or if
+            the pixel "nearest" to its centre is.
+
+    Returns:
+        (n, 1, h, w) float32, 0 or 1.
+    """
+    # ASSUME: corruption.mask_rule, the paper multiplies a mask of pixels with latents and does not say how.
+    pixels = mask[:, None].float()
+    if rule == "any":
+        return F.adaptive_max_pool2d(pixels, size)
+    if rule == "majority":
+        return (F.adaptive_avg_pool2d(pixels, size) > 0.5).float()
+    if rule == "nearest":
+        return F.interpolate(pixels, size=size, mode="nearest-exact")
+    raise UserError(f'corruption.mask_rule is "{rule}": write any, majority or nearest.')
+
+
+def blend(mask: torch.Tensor, z_t: torch.Tensor, z_sel: torch.Tensor) -> torch.Tensor:
+    """Corr.(M_s, z_t, z_0): z_sel inside the mask (b, 1, h, w), z_t itself outside it (Eqs. 3 and 5)."""
+    return torch.where(mask > 0, z_sel, z_t)

@@ -1,0 +1,18 @@
+"""Rotation (§5.3: "rotating the image by 90 degrees")."""
+
+import torch
+
+from blemish.errors import UserError
+
+PARAMETERS = {"degrees": {"type": "integer", "multipleOf": 90, "description": "Counter-clockwise"}}
+
+
+def select(z0, z_t, phi, p, generators, degrees=90):
+    """The inverted latents turned about their centre, counter-clockwise, by a multiple of 90 degrees."""
+    # ASSUME: the whole latent turns, not each region: the paper turns "the image".
+    if degrees % 90 or (degrees % 180 and z_t.shape[-1] != z_t.shape[-2]):
+        raise UserError(
+            f"rotation by {degrees} degrees of {z_t.shape[-2]}x{z_t.shape[-1]} latents does not map the grid "
+            "onto itself: use square images and a multiple of 90."
+        )
+    return torch.rot90(z_t, degrees // 90, dims=(-2, -1))

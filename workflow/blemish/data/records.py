@@ -1,0 +1,285 @@
+"""The interchange format of every set: Parquet, one row per image, images as Hugging Face's `Image`.
+
+`datasets.load_dataset("parquet", data_files=...)` opens a shard as it is. All images and masks go through the
+one lossless codec of this module, so that no detector can learn how a set was stored.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from blemish.data.files import atomic, explained
+from blemish.data.images import decode
+from blemish.errors import UserError
+
+Paths = str | PathLike | Sequence[str | PathLike]
+
+ROWS_PER_GROUP = 64  # bounds the memory of a writer and of a reader
+
+_IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+_FIELDS = {
+    "id": (pa.string(), {"dtype": "string", "_type": "Value"}),
+    "image": (_IMAGE, {"_type": "Image"}),
+    "mask": (_IMAGE, {"_type": "Image"}),
+    "prompt": (pa.string(), {"dtype": "string", "_type": "Value"}),
+    "source": (pa.string(), {"dtype": "string", "_type": "Value"}),
+    "recipe": (pa.string(), {"dtype": "string", "_type": "Value"}),
+    "seed": (pa.int64(), {"dtype": "int64", "_type": "Value"}),
+}
+
+
+def schema(*names: str) -> pa.Schema:
+    """The Parquet schema of some fields, with Hugging Face's description of them."""
+    features = {name: _FIELDS[name][1] for name in names}
+    return pa.schema(
+        [(name, _FIELDS[name][0]) for name in names],
+        metadata={"huggingface": json.dumps({"info": {"features": features}})},
+    )
+
+
+SCHEMA = schema(*_FIELDS)
+
+
+@dataclass(frozen=True)
+class Record:
+    """One image of a set.
+
+    Attributes:
+        id: unique within its set.
+        image: (h, w, 3) uint8 RGB, or None where a file holds masks only.
+        mask: (h, w) bool, True = artifact, or None where there is none.
+        prompt: the text the image was made from.
+        source: where the image came from, e.g. "hps:data-000003.tar/abc".
+        recipe: the corruption recipe, "" for an image that was not corrupted.
+        seed: the seed of everything random in the record.
+    """
+
+    id: str
+    image: np.ndarray | None
+    mask: np.ndarray | None
+    prompt: str = ""
+    source: str = ""
+    recipe: str = ""
+    seed: int = 0
+
+
+def write_records(path: str | PathLike, records: Iterable[Record]) -> int:
+    """Writes records to one shard as they come; the shard appears under its name only when it is whole.
+
+    Returns:
+        The number of records written.
+
+    Raises:
+        UserError: two records have the same id.
+        ValueError: an image or a mask has the wrong shape or type.
+    """
+    with _open_shard(Path(path)) as add:
+        return sum(add(record) for record in records)
+
+
+def write_shards(paths: Sequence[str | PathLike], records: Iterable[Record]) -> int:
+    """Deals records to shards in turn, as they come: record i goes to shard i modulo their number.
+
+    Returns:
+        The number of records written.
+
+    Raises:
+        UserError: two records of a shard have the same id.
+    """
+    with ExitStack() as stack:
+        shards = [stack.enter_context(_open_shard(Path(path))) for path in paths]
+        return sum(shards[i % len(shards)](record) for i, record in enumerate(records))
+
+
+def read_records(
+    paths: Paths, columns: Sequence[str] | None = None, where: Callable[[str], bool] | None = None
+) -> Iterator[Record]:
+    """Yields the records of one or more shards in file order, a row group in memory at a time.
+
+    Args:
+        paths: a shard, or several.
+        columns: the fields to read; the others get their defaults (None for image and mask).
+            `id` is always read.
+        where: which ids to yield; all by default. The images of others are not decoded.
+
+    Raises:
+        UserError: a shard is missing, damaged or no Parquet file of records.
+    """
+    wanted = [name for name in SCHEMA.names if columns is None or name in columns or name == "id"]
+    for path in _as_paths(paths):
+        for row in _rows(path, wanted):
+            if where is None or where(row["id"]):
+                with explained(f"{path}, image {row['id']},"):
+                    row["image"] = decode_image(row["image"]["bytes"]) if row.get("image") else None
+                    row["mask"] = decode_mask(row["mask"]["bytes"]) if row.get("mask") else None
+                yield Record(**row)
+
+
+def is_id(name: str) -> bool:
+    """Whether a name from outside can be an image's id: safe as a file's name, in a shell, a page, a spreadsheet."""
+    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", name) is not None
+
+
+def clean(text: object) -> str:
+    """A prompt from outside as text that every file can hold: without halves of characters and control characters."""
+    text = str(text).encode("utf-8", "replace").decode()
+    return "".join(c if c.isprintable() or c in "\n\t" else " " for c in text)
+
+
+def read_ids(paths: Paths) -> list[str]:
+    """Returns the ids of one or more shards in file order, without reading images.
+
+    Raises:
+        UserError: a shard is missing or is no Parquet file of records.
+    """
+    return [row["id"] for path in _as_paths(paths) for row in _rows(path, ["id"])]
+
+
+def read_encoded(paths: Paths, column: str) -> dict[str, bytes | None]:
+    """The encoded images of a column ("image" or "mask") by their ids, in file order.
+
+    Raises:
+        UserError: a shard is missing, damaged or no Parquet file of records.
+    """
+    rows = (row for path in _as_paths(paths) for row in _rows(path, ["id", column]))
+    return {row["id"]: row[column] and row[column]["bytes"] for row in rows}
+
+
+def join_masks(images: Paths, masks: Paths) -> Iterator[Record]:
+    """Yields the records of `images` with the masks that `masks` holds for the same ids.
+
+    The masks stay encoded in memory (some kB each); the images stream.
+
+    Raises:
+        UserError: an image has no mask, or a mask of another size than the image.
+    """
+    encoded = read_encoded(masks, "mask")
+    for record in read_records(images, columns=[name for name in SCHEMA.names if name != "mask"]):
+        if not encoded.get(record.id):
+            raise UserError(f"{masks} holds no mask for the image {record.id} of {images}: make both anew.")
+        with explained(f"{masks}, mask {record.id},"):
+            mask = decode_mask(encoded[record.id])
+        if record.image is not None and mask.shape != record.image.shape[:2]:
+            raise UserError(
+                f"the mask of {record.id} in {masks} is {mask.shape} and its image in {images} is "
+                f"{record.image.shape[:2]}: make both at one size."
+            )
+        yield replace(record, mask=mask)
+
+
+def encode_image(image: np.ndarray) -> bytes:
+    """Encodes (h, w, 3) uint8 RGB as PNG.
+
+    Raises:
+        ValueError: another shape or type.
+    """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise ValueError(f"an image is (h, w, 3) uint8, this is {image.shape} {image.dtype}")
+    return _png(Image.fromarray(image))
+
+
+def encode_mask(mask: np.ndarray) -> bytes:
+    """Encodes (h, w) bool as a PNG of mode L: 255 = artifact, 0 = none.
+
+    Raises:
+        ValueError: another shape or type.
+    """
+    if mask.dtype != np.bool_ or mask.ndim != 2:
+        raise ValueError(f"a mask is (h, w) bool, this is {mask.shape} {mask.dtype}")
+    return _png(Image.fromarray(mask.astype(np.uint8) * 255))
+
+
+def decode_image(content: bytes) -> np.ndarray:
+    """Returns (h, w, 3) uint8 RGB; raises ValueError for what is no image (`images.decode`)."""
+    return np.array(decode(content).convert("RGB"))
+
+
+def decode_mask(content: bytes) -> np.ndarray:
+    """Returns (h, w) bool, True where the stored mask is above 127; raises ValueError as `decode_image` does."""
+    return np.array(decode(content).convert("L")) > 127
+
+
+def _png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", compress_level=3)  # level 6 takes twice as long for 2 % less
+    return buffer.getvalue()
+
+
+def writer_of(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    """A writer that puts a checksum on every page; readers check it."""
+    return pq.ParquetWriter(path, schema, write_page_checksum=True)
+
+
+@contextmanager
+def _open_shard(path: Path) -> Iterator[Callable[[Record], int]]:
+    """Yields a function that adds one record to the shard and returns 1."""
+    seen: set[str] = set()
+    rows: list[dict] = []
+    with atomic(path) as temporary, writer_of(temporary, SCHEMA) as writer:
+
+        def flush() -> None:
+            writer.write_table(pa.Table.from_pylist(rows, schema=SCHEMA))
+            rows.clear()
+
+        def add(record: Record) -> int:
+            if record.id in seen:
+                raise UserError(f"the id {record.id} comes twice in what becomes {path}: ids must be unique.")
+            seen.add(record.id)
+            rows.append(_encode(record))
+            if len(rows) == ROWS_PER_GROUP:
+                flush()
+            return 1
+
+        yield add
+        if rows:
+            flush()
+
+
+def _encode(record: Record) -> dict:
+    name = f"{record.id}.png"
+    image = None if record.image is None else {"bytes": encode_image(record.image), "path": name}
+    mask = None if record.mask is None else {"bytes": encode_mask(record.mask), "path": name}
+    return {**vars(record), "image": image, "mask": mask}
+
+
+def _as_paths(paths: Paths) -> list[Path]:
+    return [Path(paths)] if isinstance(paths, str | PathLike) else [Path(path) for path in paths]
+
+
+def _rows(path: Path, columns: Sequence[str]) -> Iterator[dict]:
+    """The rows of one shard as dictionaries, images still encoded."""
+    with explained(path):
+        file = pq.ParquetFile(path, page_checksum_verification=True)
+    with file:
+        missing = set(columns) - set(file.schema_arrow.names)
+        if missing:
+            raise UserError(f"{path} has no column {', '.join(sorted(missing))}: it is no set of records.")
+        batches = file.iter_batches(batch_size=ROWS_PER_GROUP, columns=list(columns))
+        while True:
+            with explained(path):
+                batch = next(batches, None)
+                rows = None if batch is None else batch.to_pylist()
+            if rows is None:
+                return
+            yield from rows
+
+
+def join_records(paths: Sequence[Path], out: Path) -> None:
+    """Writes the rows of several files of records as one, as they are encoded."""
+    with atomic(out) as temporary, writer_of(temporary, pq.read_schema(paths[0])) as writer:
+        for path in paths:
+            with explained(path):
+                table = pq.read_table(path, page_checksum_verification=True)
+            writer.write_table(table)

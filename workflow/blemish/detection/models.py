@@ -1,0 +1,113 @@
+"""Builds a detector: the config in the mmseg wheel, changed only where this file or `overrides` says so."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from blemish.detection import mmcv_lite  # noqa: F401  isort: skip
+
+import mmseg
+import mmseg.models
+import torch
+from mmengine.config import Config
+from mmengine.model import BaseModel
+from mmengine.registry import DefaultScope
+from mmseg.models.decode_heads import decode_head
+from mmseg.registry import MODELS
+
+from blemish.detection import backbones  # noqa: F401  registers ConvNeXt
+from blemish.errors import UserError
+
+CONFIGS = Path(mmseg.__path__[0]) / ".mim" / "configs"
+CONVNEXT_TINY = {"depths": [3, 3, 9, 3], "channels": [96, 192, 384, 768]}  # mmpretrain's "tiny"
+
+
+def _accuracy(logits: torch.Tensor, labels: torch.Tensor, ignore_index: int) -> torch.Tensor:
+    """Percentage of the pixels with another class than `ignore_index` (n, h, w) that the logits get right."""
+    counted = labels != ignore_index
+    return 100 * ((logits.argmax(1) == labels) & counted).sum() / counted.sum()
+
+
+decode_head.accuracy = _accuracy  # for mmseg's own the host waits for the device, at each head and training step
+
+
+def configure(backbone: dict, classes: int, *, synchronised: bool = False) -> dict:
+    """The model part of a config of the mmseg wheel with our differences.
+
+    Args:
+        backbone: {"config": a path under the wheel's configs, "overrides": optionally, entries merged over
+            the config's `model`: {"backbone": {...}, "decode_head": {...}, "auxiliary_head": {...}}}.
+        classes: how many; 2 for a detector (0 = background, 1 = artifact).
+        synchronised: batch norm over all processes of a distributed training.
+
+    Raises:
+        UserError: the wheel has no such config.
+    """
+    path = CONFIGS / backbone["config"]
+    if not path.is_file():
+        raise UserError(
+            f"mmseg {mmseg.__version__} ships no config '{backbone['config']}': give a path under {CONFIGS}."
+        )
+    model = Config.fromfile(path, import_custom_modules=False).model  # it would import mmpretrain
+    norm = {"type": "SyncBN" if synchronised else "BN", "requires_grad": True}
+    head = {"num_classes": classes, "norm_cfg": norm}
+    ours = {
+        "decode_head": head,
+        "auxiliary_head": head,
+        # records are RGB, of one size
+        "data_preprocessor": {"bgr_to_rgb": False, "size": None, "size_divisor": 1},
+        # ASSUME: resolution; test images have the training's size and are seen whole by both backbones
+        "test_cfg": {"_delete_": True, "mode": "whole"},
+    }
+    del model.backbone["init_cfg"]  # weights come from `init`, never from a download of the library's own
+    if model.backbone.type == "mmpretrain.ConvNeXt":
+        model.backbone.update(type="ConvNeXt", arch=CONVNEXT_TINY)
+    merged = Config({"model": model})
+    merged.merge_from_dict({"model": ours})
+    merged.merge_from_dict({"model": backbone.get("overrides") or {}})
+    return merged.model.to_dict()
+
+
+def build(backbone: dict, classes: int = 2, *, synchronised: bool = False) -> BaseModel:
+    """Builds the UPerNet that `backbone` describes, with random weights.
+
+    Its `encode_decode(images, metas)` maps normalised (n, 3, h, w) to logits (n, classes, h, w).
+
+    Args:
+        backbone: see `configure`.
+        classes: number of classes.
+        synchronised: see `configure`.
+
+    Raises:
+        UserError: the config does not exist, or the overrides do not suit it.
+    """
+    settings = configure(backbone, classes, synchronised=synchronised)
+    try:
+        with DefaultScope.overwrite_default_scope("mmseg"):
+            model = MODELS.build(settings)
+    except (TypeError, KeyError, ValueError, AttributeError, AssertionError) as error:  # mmseg's own checks
+        raise UserError(
+            f"mmseg cannot build {backbone['config']} with the overrides {backbone.get('overrides') or {}} "
+            f"({' '.join(str(error).split())[:200]}): correct the backbone's overrides in the config."
+        ) from error
+    with silence():  # it reports on every tensor
+        model.init_weights()
+    return model.to(memory_format=torch.channels_last)  # a GPU's convolutions are fastest so
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Drops log messages up to INFO inside the block."""
+    logging.disable(logging.INFO)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def count_parameters(model: torch.nn.Module) -> int:
+    """Returns the number of trainable parameters."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)

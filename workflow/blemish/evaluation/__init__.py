@@ -1,0 +1,1 @@
+"""How well a detector finds artifacts, and how sure that is (§4.4)."""

@@ -1,0 +1,177 @@
+"""From RichHF's continuous artifact maps to binary masks (paper §4.1): three annotators, two of three.
+
+A published map is the mean over annotators of what each marked, times 255. With n annotators its plateaus lie at
+255 k/n, so a plateau at a fraction whose lowest denominator is n is evidence of n annotators. Lossy compression
+blurs the edges between plateaus: only pixels in a flat neighbourhood are counted, within a tolerance.
+Ratings betray n as well: a score is (mean - 1)/4 of integers, so that 4 n times the score is an integer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import gcd
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from blemish.data.images import decode
+
+# How a plateau is told from a compressed edge; benchmarks/simulated_richhf.py shows both at qualities 50 to 95.
+FLATNESS = 6  # the largest range, in 0..255, of a plateau pixel's 3x3 neighbourhood
+PLATEAU_SHARE = 1 / 8192  # of a map's pixels makes a plateau: 32 pixels of 512x512, an annotator's disc has 2,000
+SCORE_TOLERANCE = 0.05  # of the integer 4 n score; thirds and halves are 0.17 apart
+
+# What a map shows when its plateaus do not tell the number of annotators.
+Doubt = Literal["all_zero", "saturated", "unclear"]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Which samples become labels, and how a map is read. The config's `labels` section.
+
+    Attributes:
+        annotators: a sample needs evidence of so many (3, §4.1).
+        votes: a pixel is an artifact if at least so many marked it (2, §4.1).
+        tolerance: how far, in 0..255, a plateau may lie from its level.
+        ambiguous: "keep" or "drop" for maps that are `all_zero`, or `saturated` (0 and 255 only).
+        scores: whether the ratings decide where the map does not.
+        unreadable_allowed: share of the samples that may be left out because they cannot be read.
+    """
+
+    annotators: int
+    votes: int
+    tolerance: int
+    ambiguous: Mapping[str, Literal["keep", "drop"]]
+    scores: Literal["use", "ignore"] = "use"
+    unreadable_allowed: float = 0.0
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a sample tells about the number of its annotators.
+
+    Attributes:
+        levels: plateau pixels at each level 255 k/n, in 0..255, and under None those at no such level.
+        from_map: the number of annotators that the plateaus show, or None.
+        from_scores: the number that the ratings show, or None.
+        doubt: why `from_map` is None; None if it is not.
+    """
+
+    levels: dict[float | None, int]
+    from_map: int | None
+    from_scores: int | None
+    doubt: Doubt | None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What becomes of a sample: `annotators` is None if unknown; `evidence` is plateaus, scores or none."""
+
+    kept: bool
+    reason: str
+    annotators: int | None
+    evidence: Literal["plateaus", "scores", "none"]
+
+
+def decode_map(content: bytes) -> np.ndarray:
+    """Decodes a map from whatever image container it comes in.
+
+    Returns:
+        (h, w) uint8.
+
+    Raises:
+        ValueError: the bytes are no 8-bit image; the message names what they begin with.
+    """
+    image = decode(content)
+    if image.mode not in ("1", "L", "P", "RGB"):
+        raise ValueError(f"its pixels are {image.mode}, not 8-bit gray")
+    return np.array(image.convert("L"))
+
+
+def binarize(pixels: np.ndarray, policy: Policy) -> np.ndarray:
+    """Marks the pixels that at least `policy.votes` of `policy.annotators` marked: value > 127.5 for two of three.
+
+    Args:
+        pixels: (h, w) uint8 map.
+
+    Returns:
+        (h, w) bool.
+    """
+    return pixels > 255 * (policy.votes - 0.5) / policy.annotators
+
+
+def weigh(pixels: np.ndarray, scores: Mapping[str, float], policy: Policy) -> Evidence:
+    """Collects the evidence of one sample: a (h, w) uint8 map and its scores in 0..1."""
+    counts = count_plateaus(pixels, policy)
+    enough = max(1, round(PLATEAU_SHARE * pixels.size))
+    shown = [n for n in range(2, policy.annotators + 1) if _own_level_pixels(counts, n) >= enough]
+    from_map = max(shown, default=None)
+    doubt: Doubt | None = None
+    if from_map is None:
+        if pixels.max() <= policy.tolerance:
+            doubt = "all_zero"
+        else:
+            doubt = "saturated" if counts[255.0] >= enough > counts[None] else "unclear"
+    return Evidence(counts, from_map, annotators_of_scores(scores, policy.annotators), doubt)
+
+
+def decide(evidence: Evidence, policy: Policy) -> Verdict:
+    """Applies the paper's rule and the policy for what it leaves open."""
+    known, source = evidence.from_map, "plateaus"
+    if known is None and policy.scores == "use":
+        known, source = evidence.from_scores, "scores"
+    if known is not None:
+        kept = known >= policy.annotators
+        return Verdict(kept, "enough_annotators" if kept else "too_few_annotators", known, source)
+    # ASSUME: labels.ambiguous, the paper does not say what became of maps that hide their annotators.
+    kept = policy.ambiguous.get(evidence.doubt, "drop") == "keep"
+    return Verdict(kept, evidence.doubt, None, "none")
+
+
+def count_plateaus(pixels: np.ndarray, policy: Policy) -> dict[float | None, int]:
+    """Counts plateau pixels at each level 255 k/n, n up to `policy.annotators`, and elsewhere (None)."""
+    histogram = count_levels(pixels, local_range(pixels) <= FLATNESS)
+    values = np.arange(256)
+    counts: dict[float | None, int] = {}
+    for level in sorted(_levels(policy.annotators)):
+        counts[level] = int(histogram[abs(values - level) <= policy.tolerance].sum())
+    counts[None] = int(histogram.sum()) - sum(counts.values())
+    return counts
+
+
+def count_levels(pixels: np.ndarray, where: np.ndarray | None = None) -> np.ndarray:
+    """Histogram of a (h, w) uint8 map, (256,), all over or where (h, w) bool is true.
+
+    Pillow's takes half the time of `np.bincount`, which converts to 64-bit integers first.
+    """
+    return np.array(Image.fromarray(pixels).histogram(None if where is None else Image.fromarray(where.view(np.uint8))))
+
+
+def local_range(pixels: np.ndarray) -> np.ndarray:
+    """Largest minus smallest value of each pixel's 3x3 neighbourhood: (h, w) uint8 -> (h, w) uint8."""
+    padded = np.pad(pixels, 1, mode="edge")
+    extremes = []
+    for pick in (np.maximum, np.minimum):
+        rows = pick(pick(padded[:, :-2], padded[:, 1:-1]), padded[:, 2:])
+        extremes.append(pick(pick(rows[:-2], rows[1:-1]), rows[2:]))
+    return extremes[0] - extremes[1]
+
+
+def annotators_of_scores(scores: Mapping[str, float], most: int) -> int | None:
+    """The smallest n > 1 that explains all scores as (mean - 1)/4 of n integers; None if n = 1 does, or none."""
+    steps = 4 * np.array(list(scores.values()))
+    for n in range(1, most + 1):
+        if len(steps) and np.all(abs(n * steps - np.round(n * steps)) <= SCORE_TOLERANCE):
+            return n if n > 1 else None
+    return None
+
+
+def _levels(annotators: int) -> dict[float, int]:
+    """Level 255 k/n -> its lowest denominator, for all n up to `annotators`; 0 and 255 belong to n = 1."""
+    return {255 * k / n: n // gcd(k, n) for n in range(1, annotators + 1) for k in range(n + 1)}
+
+
+def _own_level_pixels(counts: dict[float | None, int], n: int) -> int:
+    return sum(counts[level] for level, denominator in _levels(n).items() if denominator == n)

@@ -1,0 +1,223 @@
+"""RichHF-18k's label files: one split's maps become masks, with an audit of what was kept and why (paper §4.1)."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import asdict, replace
+from itertools import islice, product
+from os import PathLike
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+
+from blemish.data.files import atomic, escape_spreadsheet, write_text
+from blemish.data.records import Record, is_id, write_records
+from blemish.data.tfrecords import Example, read_examples
+from blemish.errors import UserError
+from blemish.labels import annotators
+from blemish.labels.annotators import Evidence, Policy, Verdict
+
+SCORES = ("aesthetics_score", "artifact_score", "misalignment_score", "overall_score")
+PAPER_KEPT = {"train": 7801, "test": 500}  # §4.1
+RELEASED = {"train": 15810, "test": 955}  # records of the published files
+COLUMNS = ("id", "annotators", "evidence", "kept", "reason", "by_plateaus", "by_scores", "plateaus")
+UNUSABLE = ("unreadable_map", "unusable_name")
+BATCH = 64  # records that a process analyses at a time
+
+logger = logging.getLogger("blemish.richhf")
+
+
+class Analysed(NamedTuple):
+    """One sample; its mask is packed to bits, because it travels between processes."""
+
+    id: str
+    evidence: Evidence
+    bits: np.ndarray  # (ceil(h * w / 8),) uint8
+    shape: tuple[int, int]
+    levels: np.ndarray  # (256,) pixels at each level
+
+    @property
+    def mask(self) -> np.ndarray:
+        """(h, w) bool."""
+        height, width = self.shape
+        return np.unpackbits(self.bits, count=height * width).reshape(self.shape).astype(bool)
+
+
+class Unusable(NamedTuple):
+    """A sample that is left out because it cannot be read; `reason` is one of `UNUSABLE`."""
+
+    id: str
+    reason: str
+    detail: str
+
+
+def label_split(
+    tfrecords: Sequence[str | PathLike],
+    split: str,
+    policy: Policy,
+    labels: str | PathLike,
+    audit: str | PathLike,
+    summary: str | PathLike,
+    processes: int = 1,
+) -> None:
+    """Binarizes the artifact maps of one split.
+
+    Args:
+        tfrecords: the split's TFRecord files.
+        split: "train" or "test", for the comparison with the paper's counts.
+        policy: which samples are kept.
+        labels: Parquet to write, records of the kept samples with id and mask, at the map's size.
+        audit: CSV to write, one row per sample in file order: `COLUMNS`.
+        summary: JSON to write: counts per reason, the number kept under every policy, the histogram of levels.
+        processes: how many analyse maps at once.
+
+    Raises:
+        UserError: a file is missing or damaged, or holds no RichHF samples; names file and byte offset. Or more than
+            the share `policy.unreadable_allowed` of the samples cannot be read.
+    """
+    unusable: list[Unusable] = []
+    evidence: list[Evidence] = []
+    verdicts: list[Verdict] = []
+    levels = np.zeros(256, np.int64)
+
+    with atomic(audit) as temporary, open(temporary, "w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(COLUMNS)
+
+        def kept() -> Iterator[Record]:
+            for sample in _analyse_all(tfrecords, policy, processes):
+                if isinstance(sample, Unusable):
+                    unusable.append(sample)
+                    logger.warning("the sample %r is left out, %s: %s", *sample)
+                    rows.writerow((escape_spreadsheet(sample.id), None, "none", False, sample.reason, *3 * [None]))
+                    continue
+                verdict = annotators.decide(sample.evidence, policy)
+                evidence.append(sample.evidence)
+                verdicts.append(verdict)
+                np.add(levels, sample.levels, out=levels)
+                rows.writerow(_audit_row(sample.id, sample.evidence, verdict))
+                if verdict.kept:
+                    yield Record(sample.id, None, sample.mask, source=f"richhf:{split}/{sample.id}")
+            samples = len(unusable) + len(verdicts)
+            if len(unusable) > policy.unreadable_allowed * samples:
+                raise UserError(
+                    f"{len(unusable)} of {samples} samples cannot be read, the one {unusable[0].detail}: fetch the "
+                    "file again, or raise labels.unreadable_allowed."
+                )
+
+        write_records(labels, kept())
+    _write_summary(summary, split, policy, unusable, evidence, verdicts, levels)
+
+
+def every_policy(policy: Policy) -> dict[str, Policy]:
+    """All choices that the paper leaves open, named: "all_zero keep, saturated drop, scores use"."""
+    choices = product(("keep", "drop"), ("keep", "drop"), ("use", "ignore"))
+    return {
+        f"all_zero {zero}, saturated {full}, scores {scores}": replace(
+            policy, ambiguous={"all_zero": zero, "saturated": full}, scores=scores
+        )
+        for zero, full, scores in choices
+    }
+
+
+def _analyse_all(paths: Sequence[str | PathLike], policy: Policy, processes: int) -> Iterator[Analysed | Unusable]:
+    """The analysed samples in file order; no more than a few batches are in memory at a time."""
+    examples = ((path, offset, example) for path in paths for offset, example in read_examples(path))
+    batches = iter(lambda: list(islice(examples, BATCH)), [])
+    if processes == 1:
+        for batch in batches:
+            yield from _analyse_batch(batch, policy)
+        return
+    running: deque[Future] = deque()
+    with ProcessPoolExecutor(processes) as pool:
+        for batch in batches:
+            running.append(pool.submit(_analyse_batch, batch, policy))
+            if len(running) > processes:
+                yield from running.popleft().result()
+        while running:
+            yield from running.popleft().result()
+
+
+def _analyse_batch(batch: list[tuple[str | PathLike, int, Example]], policy: Policy) -> list[Analysed | Unusable]:
+    return [_analyse(path, offset, example, policy) for path, offset, example in batch]
+
+
+def _analyse(path: str | PathLike, offset: int, example: Example, policy: Policy) -> Analysed | Unusable:
+    try:
+        name, content = example["filename"].decode(errors="replace"), bytes(memoryview(example["artifact_map"]))
+        scores = {score: float(example[score][0]) for score in SCORES}
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise UserError(f"the record at byte {offset:,} of {path} has no {error}: it is not RichHF-18k.") from error
+    id_ = PurePosixPath(name).stem
+    if not is_id(id_):
+        return Unusable(id_, "unusable_name", f"at byte {offset:,} of {path}: the name {name!r} cannot be an id")
+    try:
+        pixels = annotators.decode_map(content)
+    except ValueError as error:
+        return Unusable(id_, "unreadable_map", f"at byte {offset:,} of {path}: {error}")
+    found = annotators.weigh(pixels, scores, policy)
+    mask = annotators.binarize(pixels, policy)
+    return Analysed(id_, found, np.packbits(mask), mask.shape, annotators.count_levels(pixels))
+
+
+def _audit_row(id_: str, found: Evidence, verdict: Verdict) -> tuple:
+    plateaus = {"other" if level is None else f"{level:g}": n for level, n in found.levels.items() if n}
+    return (
+        id_,
+        verdict.annotators,
+        verdict.evidence,
+        verdict.kept,
+        verdict.reason,
+        found.from_map,
+        found.from_scores,
+        " ".join(f"{level}:{pixels}" for level, pixels in plateaus.items()),
+    )
+
+
+def _write_summary(
+    path: str | PathLike,
+    split: str,
+    policy: Policy,
+    unusable: list[Unusable],
+    evidence: list[Evidence],
+    verdicts: list[Verdict],
+    levels: np.ndarray,
+) -> None:
+    kept = sum(verdict.kept for verdict in verdicts)
+    samples = len(verdicts) + len(unusable)
+    paper = PAPER_KEPT[split] if RELEASED.get(split) == samples else None
+    reasons = {
+        which: dict(sorted(Counter(v.reason for v in verdicts if v.kept is value).items()))
+        for which, value in (("kept", True), ("dropped", False))
+    }
+    reasons["dropped"] |= dict(sorted(Counter(sample.reason for sample in unusable).items()))
+    report = {
+        "split": split,
+        "policy": asdict(policy),
+        "samples": samples,
+        "kept": kept,
+        "paper_samples": RELEASED.get(split),
+        "paper_kept": PAPER_KEPT.get(split),
+        "reasons": reasons,
+        "annotators": dict(sorted(Counter(str(v.annotators or "unknown") for v in verdicts).items())),
+        "kept_under": {
+            name: sum(annotators.decide(found, other).kept for found in evidence)
+            for name, other in every_policy(policy).items()
+        },
+        "levels": levels.tolist(),
+    }
+    write_text(path, json.dumps(report, indent=1) + "\n")
+    logger.info("%s: %d of %d samples kept; %s", split, kept, samples, reasons)
+    if paper is not None and kept != paper:
+        logger.warning(
+            "the paper kept %d of these samples, this policy keeps %d; %s names the counts of every policy",
+            paper,
+            kept,
+            path,
+        )

@@ -1,0 +1,129 @@
+"""How fast a device does the work that `workload` counts: measured where there are figures, else a stated aim."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from blemish.data.digests import digest
+
+PEAKS = {
+    "NVIDIA H200": 788,  # bf16 matrix product, measured; no benchmark file holds it yet
+    "NVIDIA RTX A5000": 111,  # data sheet: 222 with sparsity, half of it without. The paper's card
+}
+"""TFLOP/s of devices without figures of their own."""
+
+OPERATIONS = {
+    "inverted": 0.803,
+    "resampled": 0.803,
+    "encoded": 1.117,
+    "decoded": 2.515,
+    "trained": 1.42,
+    "segmented": 0.471,
+}
+"""TFLOP by PyTorch's counter: Stable Diffusion 1.5 and UPerNet (Swin-T; ConvNeXt-T differs by 1 %), 512 pixels."""
+
+# ASSUME: the shares that the corruption engine and the training aim at; the VAE keeps up with the UNet, and a
+# forward pass with training.
+SHARES = {"inverted": 0.45, "resampled": 0.55, "encoded": 0.55, "decoded": 0.55, "trained": 0.4, "segmented": 0.4}
+
+# ASSUME: the GPU's, with a model of 4 GB to load. The CPU's: measured on the mini world.
+START = {"cuda": 20, "cpu": 10}
+"""Seconds until a job has imported its libraries and loaded its networks."""
+
+
+@dataclass
+class Rates:
+    """How fast one device is: per second, by the quantities of `workload.work`; and where that is from."""
+
+    device: str
+    per_second: dict[str, float] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)  # "engine", "training" -> a sentence
+
+
+def all_rates(config: Mapping, benchmarks: Mapping[str, Mapping]) -> list[Rates]:
+    """The devices that the config's jobs could run on: those with fitting figures, and for GPUs those of PEAKS.
+
+    Args:
+        benchmarks: file name -> what benchmarks/engine.py or benchmarks/detectors.py wrote.
+    """
+    peaks: dict[str, float | None] = dict(PEAKS) if config["device"] == "cuda" else {}
+    found = {file: result for file, result in benchmarks.items() if result.get("kind") == config["device"]}
+    for result in found.values():
+        peaks[result["device"]] = result["matrix_peak_tflops"]
+    devices = []
+    for device, peak in peaks.items():
+        rates = Rates(device, {"started": 1 / START[config["device"]]})
+        if config["device"] == "cuda":
+            _aim(rates, peak, config)
+        for file, result in found.items():
+            measured = _measured(result, config) if result["device"] == device else {}
+            if measured:
+                rates.per_second |= measured
+                engine = "sweep" in result
+                what = "inversion, resampling and VAE" if engine else "training"
+                rates.origins["engine" if engine else "training"] = f"{what} as measured: {file}"
+        devices.append(rates)
+    return [rates for rates in devices if rates.origins]
+
+
+def _aim(rates: Rates, peak: float, config: Mapping) -> None:
+    # ASSUME: operations grow with the pixels; attention's grow faster.
+    pixels = (config["resolution"] / 512) ** 2
+    speed = {name: SHARES[name] * peak / (OPERATIONS[name] * pixels) for name in OPERATIONS}
+    for name in ("trained", "segmented"):
+        rate = speed.pop(name)
+        speed |= {f"{name}/{backbone}": rate for backbone in config["backbones"]}
+    rates.per_second |= speed
+    rates.origins = {
+        "engine": f"inversion at {SHARES['inverted']:.0%}, resampling and VAE at {SHARES['resampled']:.0%} of "
+        f"{peak:.0f} TFLOP/s: aims, not measured",
+        "training": f"training at {SHARES['trained']:.0%} of {peak:.0f} TFLOP/s: an aim, not measured",
+    }
+
+
+def _measured(result: Mapping, config: Mapping) -> dict[str, float]:
+    """The rates that a benchmark holds for the configured networks; none if it measured others."""
+    if "sweep" in result:
+        same = (config["sources"]["diffusion"]["repo"], config["resolution"], config["dtype"])
+        if (result["repo"], result["image_side"], result["dtype"]) != same:
+            return {}
+        held = [row for row in result["sweep"] if row["batch"] <= config["corruption"]["batch_size"]]
+        best = max(held or result["sweep"], key=lambda row: row["images_per_s"])
+        names = {
+            "inverted": "inversion_evaluations_per_s",
+            "resampled": "resampling_evaluations_per_s",
+            "encoded": "encoded_per_s",
+            "decoded": "decoded_per_s",
+        }
+        return {name: best[key] for name, key in names.items()}
+    detectors = config["detectors"]
+    same = (config["resolution"], detectors["batch_size"], detectors["amp"] or "float32")
+    if (result["size"], result["batch_size"], result["dtype"]) != same:
+        return {}
+    speed = {}
+    for name, backbone in config["backbones"].items():
+        figures = result["backbones"].get(name)
+        if figures and figures["network"] == digest(backbone["config"], backbone["overrides"]):
+            speed[f"trained/{name}"] = figures["images_per_second"]
+            speed[f"segmented/{name}"] = 3 * figures["images_per_second"]  # ASSUME: backwards costs twice forwards
+    return speed
+
+
+def hours(done: Mapping[str, float], rates: Rates) -> float:
+    """Hours that one device takes for some work; NaN if the speed of a part of it is unknown."""
+    timed = ((amount, rates.per_second.get(name, float("nan"))) for name, amount in done.items() if name != "bytes")
+    return sum(amount / rate for amount, rate in timed if amount) / 3600
+
+
+def duration(stages: Mapping[str, Sequence[Counter]], rates: Rates, devices: int) -> float:
+    """Hours until all is done on so many devices: stage after stage, a free device takes the next job."""
+    total = 0.0
+    for jobs in stages.values():
+        free = [0.0] * devices
+        for job in jobs:
+            heapq.heapreplace(free, free[0] + hours(job, rates))
+        total += max(free)
+    return total

@@ -1,0 +1,112 @@
+"""`python -m blemish.planning.status [config files]`: where a run stands, what would run next and why, time left.
+
+Reads two dry runs of Snakemake, what it recorded of the jobs that ran here, and the notes of settings
+(`blemish.jobs.fingerprint.note`). Nothing is written but such notes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from blemish.errors import UserError
+
+SNAKEMAKE = Path(sys.executable).with_name("snakemake")
+RECORDS = Path(".snakemake/metadata")
+FOLLOWS = "Input files updated by another job"
+
+
+def plan(*arguments: str) -> tuple[Counter, list[tuple[str, str]]]:
+    """Jobs by rule, and (sentence, reason) of each, of a dry run.
+
+    Raises:
+        UserError: Snakemake ends with an error; its text tells which.
+    """
+    command = [SNAKEMAKE, "--dry-run", *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        raise UserError(f"Snakemake cannot plan this run: {done.stdout.strip().splitlines()[-1]}")
+    table = done.stdout.partition("Job stats:")[2].partition("total")[0]
+    counts = Counter({rule: int(n) for rule, n in re.findall(r"^(\w+)\s+(\d+)$", table, re.MULTILINE)})
+    return counts, re.findall(r"^Job \d+: (.+)\nReason: (.+)$", done.stdout, re.MULTILINE)
+
+
+def durations(records: Path) -> dict[str, float]:
+    """Rule -> mean seconds of its jobs, from Snakemake's records of what ran in this folder."""
+    jobs = {}
+    for path in records.rglob("*"):
+        if path.is_file():
+            record = json.loads(path.read_text())
+            jobs[record["rule"], record["starttime"]] = record["endtime"] - record["starttime"]
+    spent = defaultdict(list)
+    for (rule, _), seconds in jobs.items():
+        spent[rule].append(seconds)
+    return {rule: sum(seconds) / len(seconds) for rule, seconds in spent.items()}
+
+
+def explain(reason: str) -> str:
+    """Snakemake's first reason, with what changed in the settings in place of the name of a file of settings."""
+    found = re.search(r"\S+/settings/\S+?\.json", reason)
+    return _changed(Path(found[0])) if found else reason.partition(";")[0].partition(",")[0]
+
+
+def _changed(settings: Path) -> str:
+    """The keys in which a note of settings differs from the one before it."""
+    former = sorted((f for f in settings.parent.glob("*.json") if f != settings), key=os.path.getmtime)
+    if not former:
+        return "its settings are new"
+    before, now = (json.loads(file.read_text()) for file in (former[-1], settings))
+    keys = [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
+    return f"changed: {', '.join(keys)}"
+
+
+def show(configs: list[str], console: Console) -> None:
+    """Prints the table of rules, the jobs that could start now, and the time left.
+
+    Args:
+        configs: config files over config/config.yaml.
+        console: where to print.
+
+    Raises:
+        UserError: see `plan`.
+    """
+    arguments = ["--configfile", *configs] if configs else []
+    total, _ = plan("--forceall", *arguments)
+    left, jobs = plan(*arguments)
+    total.pop("all", None)
+    seconds = durations(RECORDS)
+    table = Table(title="Jobs")
+    for heading in ("rule", "done", "of", "seconds each"):
+        table.add_column(heading, justify="left" if heading == "rule" else "right")
+    for rule, count in total.items():
+        each = f"{seconds[rule]:.0f}" if rule in seconds else "not known yet"
+        table.add_row(rule, str(count - left[rule]), str(count), each)
+    console.print(table)
+    if not left:
+        console.print("Everything is done.")
+        return
+    starting = [(message, explain(reason)) for message, reason in jobs if FOLLOWS not in reason]
+    console.print(f"{len(starting)} jobs could start now:")
+    for message, reason in starting[:10]:
+        console.print(f"  {message} ({reason})", highlight=False, markup=False, soft_wrap=True)
+    known = sum(count * seconds[rule] for rule, count in left.items() if rule in seconds)
+    unknown = sum(count for rule, count in left.items() if rule not in seconds and rule != "all")
+    console.print(
+        f"Left: {known / 60:.0f} minutes of work, by what such jobs took here"
+        + (f", and {unknown} jobs of kinds that have not run yet." if unknown else ".")
+    )
+
+
+if __name__ == "__main__":
+    try:
+        show(sys.argv[1:], Console())
+    except UserError as error:
+        sys.exit(f"blemish: {error}")

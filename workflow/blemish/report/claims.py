@@ -1,0 +1,267 @@
+"""The paper's statements (config/claims.yaml), judged on the run's own detectors.
+
+A claim comes apart into cases, and a case into comparisons: the mean IoU of some detectors above `times` the
+mean IoU of others. A comparison holds if the 95 % interval of that difference lies above 0, fails if it lies
+below, and is undecided otherwise. A case holds if all its comparisons do, and fails if one of them does.
+"""
+
+from __future__ import annotations
+
+import itertools
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from blemish.errors import UserError
+from blemish.evaluation.measures import iou
+from blemish.experiments import Detector
+from blemish.report.tables import signed
+from blemish.report.text import escape_markdown, markdown, without_repeats
+
+DRAWS = 2000  # bootstrap samples
+VERDICTS = ("fails", "not run", "undecided")  # what keeps a case from holding, strongest first
+HEADER = ["Claim", "Source", "Case", "Weakest comparison", "Difference", "Gain", "Paper's numbers", "Verdict"]
+LEGEND = (
+    "Difference: IoU of the artifact class, percentage points, of the case's weakest comparison, with its "
+    "paired 95 % bootstrap interval over the test images (and over the seeds, where there are several). "
+    "A case holds if every comparison's interval lies above 0, fails if one lies below, and is undecided "
+    "otherwise. Gain: relative. Paper's numbers: whether its own tables bear the claim out, no intervals."
+)
+
+Results = Mapping[Detector, Sequence[pd.DataFrame]]
+
+
+class Comparison(NamedTuple):
+    """mean IoU of `higher` > `times` * mean IoU of `lower`."""
+
+    higher: tuple[Detector, ...]
+    lower: tuple[Detector, ...]
+    times: float = 1.0
+
+
+def cases(name: str, claim: Mapping) -> dict[str, list[Comparison]]:
+    """The comparisons of each case of a claim; a case is named by what `over` filled in ("" without `over`).
+
+    Raises:
+        UserError: the claim has none of the forms that config/claims.yaml describes.
+    """
+    return {
+        ", ".join(filled.values()): list(_comparisons(name, claim, filled))
+        for filled in _combinations(claim.get("over", {}))
+    }
+
+
+def _combinations(axes: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
+    return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+
+
+def _comparisons(name: str, claim: Mapping, filled: Mapping[str, str]) -> Iterator[Comparison]:
+    def side(key: str) -> list[Detector]:
+        more = _combinations(claim.get("across", {}))
+        return [_detector(name, text, {**filled, **extra}) for text in claim[key] for extra in more]
+
+    times = float(claim.get("times", 1))
+    forms = {"order", "all", "mean", "above"} & set(claim)
+    if forms == {"order"}:
+        for higher, lower in itertools.pairwise(side("order")):
+            yield Comparison((higher,), (lower,), times)
+    elif forms == {"all", "above"}:
+        for higher, lower in itertools.product(side("all"), side("above")):
+            yield Comparison((higher,), (lower,), times)
+    elif forms == {"mean", "above"}:
+        yield Comparison(tuple(side("mean")), tuple(side("above")), times)
+    else:
+        raise UserError(
+            f"claims: {name} has {', '.join(sorted(forms)) or 'no comparison'}: give it either order, or "
+            "all and above, or mean and above (config/claims.yaml says how)."
+        )
+
+
+def _detector(name: str, text: str, filled: Mapping[str, str]) -> Detector:
+    try:
+        return Detector(*text.format(**filled).split("/"))
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            f"claims: {name}: {text!r} is no detector: write train_set/supervision/backbone, and give every "
+            "{name} in it a list in `over` or `across`."
+        ) from error
+
+
+def bootstrap(results: Results) -> dict[Detector, np.ndarray]:
+    """The IoU of each detector in %, followed by DRAWS bootstrap draws of it: (1 + DRAWS,).
+
+    A draw takes test images with replacement, the same ones for every detector (paired); of a detector with
+    several seeds, it draws the seeds too. The estimate is the mean over seeds.
+
+    Args:
+        results: per detector and seed the per-image counts, with columns id, tp, fp, fn (pixels).
+
+    Raises:
+        UserError: the detectors were not evaluated on the same images.
+    """
+    ids = sorted(next(iter(results.values()))[0]["id"])
+    images = len(ids)
+    drawn = np.random.default_rng(0).multinomial(images, np.full(images, 1 / images), size=DRAWS)
+    weights = np.vstack([np.ones(images), drawn])  # (1 + draws, images)
+    ious = {}
+    for detector, frames in results.items():
+        seeds = _iou(np.stack([_counts(frame, ids, detector) for frame in frames]) @ weights.T)
+        rng = np.random.default_rng(zlib.crc32("/".join(detector).encode()))  # whatever else is judged
+        chosen = rng.integers(len(seeds), size=(len(seeds), DRAWS))
+        draws = np.take_along_axis(seeds[:, 1:], chosen, axis=0).mean(axis=0)
+        ious[detector] = np.append(seeds[:, 0].mean(), draws)
+    return ious
+
+
+def _counts(frame: pd.DataFrame, ids: Sequence[str], detector: Detector) -> np.ndarray:
+    """(2, images): pixels of the intersection and of the union, images in the order of `ids`."""
+    frame = frame.sort_values("id")
+    if list(frame["id"]) != ids:
+        raise UserError(
+            f"claims: {'/'.join(detector)} was evaluated on other test images than the other detectors: "
+            "evaluate it anew."
+        )
+    return np.stack([frame["tp"], frame["tp"] + frame["fp"] + frame["fn"]]).astype(float)
+
+
+def _iou(counts: np.ndarray) -> np.ndarray:
+    """(seeds, 2, draws) -> (seeds, draws), by the rule of every other number of the run."""
+    return iou(counts[:, 0, :, None], counts[:, 1, :, None])
+
+
+def difference(comparison: Comparison, ious: Mapping[Detector, np.ndarray]) -> tuple[float, float, float]:
+    """Estimate and 95 % percentile interval of mean(higher) - times * mean(lower), in points of IoU."""
+    higher, lower = (np.mean([ious[name] for name in side], axis=0) for side in comparison[:2])
+    contrast = higher - comparison.times * lower
+    low, high = np.percentile(contrast[1:], [2.5, 97.5])
+    return float(contrast[0]), float(low), float(high)
+
+
+def verdict(low: float, high: float) -> str:
+    """holds if the interval of a difference lies above 0, fails if below, else undecided."""
+    return "holds" if low > 0 else "fails" if high < 0 else "undecided"
+
+
+def conjunction(verdicts: Sequence[str]) -> str:
+    """The verdict of a case: the first of fails, not run, undecided that any comparison has, else holds."""
+    return next((name for name in VERDICTS if name in verdicts), "holds")
+
+
+def judge(claims: Mapping[str, Mapping], results: Results, paper: Mapping[Detector, float]) -> pd.DataFrame:
+    """Judges every claim.
+
+    Args:
+        claims: config/claims.yaml's `claims`.
+        results: per detector and seed the per-image counts.
+        paper: the paper's IoU in % of each detector.
+
+    Returns:
+        One row per comparison: `claim`, `statement`, `section`, `note`, `case`, `higher`, `lower`, `times`;
+        in %: `difference`, `low`, `high`, `gain` (relative, of the higher side over the lower),
+        `paper_difference`; `verdict` (holds, fails, undecided, or not run where a detector is missing) and
+        `case_verdict`.
+
+    Raises:
+        UserError: a claim is malformed, or the detectors were evaluated on different images.
+    """
+    ious = bootstrap(results)
+    rows = []
+    for name, claim in claims.items():
+        texts = {key: claim.get(key, "") for key in ("statement", "section", "note")}
+        for case, comparisons in cases(name, claim).items():
+            judged = [_judge(comparison, ious, paper) for comparison in comparisons]
+            whole = conjunction([row["verdict"] for row in judged])
+            rows += [{"claim": name, **texts, "case": case, **row, "case_verdict": whole} for row in judged]
+    return pd.DataFrame(rows)
+
+
+def _judge(comparison: Comparison, ious: Mapping[Detector, np.ndarray], paper: Mapping[Detector, float]) -> dict:
+    higher, lower, times = comparison
+    row = {
+        "higher": _name(higher),
+        "lower": _name(lower),
+        "times": times,
+        **dict.fromkeys(("difference", "low", "high", "gain", "paper_difference"), np.nan),
+        "verdict": "not run",
+    }
+    if all(name in paper for name in higher + lower):
+        row["paper_difference"] = _mean(higher, paper) - times * _mean(lower, paper)
+    if all(name in ious for name in higher + lower):
+        estimate, low, high = difference(comparison, ious)
+        first = {name: ious[name][0] for name in higher + lower}
+        base = _mean(lower, first)
+        row |= {
+            "difference": estimate,
+            "low": low,
+            "high": high,
+            "gain": 100 * (_mean(higher, first) / base - 1) if base else np.nan,
+            "verdict": verdict(low, high),
+        }
+    return row
+
+
+def _mean(side: Sequence[Detector], numbers: Mapping[Detector, float]) -> float:
+    return float(np.mean([numbers[name] for name in side]))
+
+
+def _name(side: Sequence[Detector]) -> str:
+    return " + ".join("/".join(name) for name in side)
+
+
+def summarise(judged: pd.DataFrame) -> pd.DataFrame:
+    """One row per case: the comparison that decides its verdict, the lowest interval if several do.
+
+    `comparisons` is how many the case has; `paper` says whether the paper's own numbers bear all of them out:
+    yes, no, or "" where it has none.
+    """
+    rows = []
+    for _, case in judged.groupby(["claim", "case"], sort=False):
+        deciding = case[case["verdict"] == case["case_verdict"]].sort_values("low").iloc[0].to_dict()
+        numbers = case["paper_difference"]
+        paper = "" if numbers.isna().any() else "yes" if (numbers > 0).all() else "no"
+        rows.append({**deciding, "comparisons": len(case), "paper": paper})
+    return pd.DataFrame(rows)
+
+
+def to_markdown(judged: pd.DataFrame) -> str:
+    """The cases as one table, with the count of each verdict before it and the claims' notes below it."""
+    shown = summarise(judged)
+    counts = shown["case_verdict"].value_counts()
+    total = ", ".join(f"{counts[name]} {name}" for name in ("holds", *VERDICTS) if name in counts)
+    notes = {row.claim: row.note for row in shown.itertuples() if row.note}
+    marks = {name: f" ({i})" for i, name in enumerate(notes, start=1)}
+    labels = without_repeats(
+        [
+            (
+                escape_markdown(row.statement) + marks.get(row.claim, ""),
+                row.section,
+                escape_markdown(row.case),
+            )
+            for row in shown.itertuples()
+        ]
+    )
+    rows = [[*texts, *_numbers(row)] for texts, row in zip(labels, shown.itertuples(), strict=True)]
+    below = "".join(f"\n({i}) {escape_markdown(note)}\n" for i, note in enumerate(notes.values(), start=1))
+    return f"{len(shown)} cases: {total}.\n\n{markdown(HEADER, rows, left=4)}\n{LEGEND}\n{below}"
+
+
+def _numbers(row) -> list[str]:
+    times = f"{row.times:g} × " if row.times != 1 else ""
+    compared = f"{_short(row.higher)} above {times}{_short(row.lower)}"
+    if row.verdict == "not run":
+        return [compared, "–", "–", row.paper, "not run"]
+    return [
+        compared,
+        f"{signed(row.difference)} [{signed(row.low)}, {signed(row.high)}]",
+        "–" if np.isnan(row.gain) else f"{row.gain:+.1f} %".replace("-", "−"),
+        row.paper,
+        f"**{row.case_verdict}**",
+    ]
+
+
+def _short(side: str) -> str:
+    several = side.count(" + ") + 1
+    return f"the mean of {several}" if several > 1 else escape_markdown(side)

@@ -1,0 +1,79 @@
+"""What inversion and corruption cost in UNet sample evaluations, counted by the jobs that spent them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+
+import pandas as pd
+
+from blemish.corruption.cost import alone, evaluations
+from blemish.corruption.latents import Latents
+from blemish.corruption.renoise import ReNoise
+from blemish.corruption.schedule import Schedule
+from blemish.data.files import read_csv
+from blemish.experiments import before
+from blemish.report.text import escape_markdown, markdown
+
+HEADER = ["Pool", "Work", "Images", "Evaluations", "an image", "Forecast", "Each inverting for itself"]
+LEGEND = (
+    "UNet sample evaluations. Forecast: if every image had a region; an image without one is not resampled. "
+    "Each inverting for itself: the same corruptions without the shared trajectory."
+)
+
+
+def cost_table(
+    inversions: Mapping[tuple[str, int], Sequence[str | PathLike]],
+    strength: Mapping[tuple[str, str, str], Sequence[str | PathLike]],
+    depths: Mapping[str, int],
+    stride: int,
+    settings: ReNoise,
+    schedule: Schedule,
+) -> pd.DataFrame:
+    """Sums what the jobs counted, per pool: one row for the trajectory, one per recipe, one for all of it.
+
+    Args:
+        inversions: (pool, number of steps) -> inversion shards, for all numbers stored.
+        strength: (pool, recipe, backbone) -> strength CSVs.
+        depths: inversion steps of each recipe.
+        stride: the trajectory is stored every so many steps.
+
+    Returns:
+        Columns `pool`, `work` ("inversion", a recipe, "all"), `images` (times backbones), `evaluations`,
+        `forecast` (`workload`'s count), `alone` (the alternative's, nothing in the trajectory's own row).
+    """
+    spent = {key: sum(Latents(Path(path)).evaluations for path in paths) for key, paths in inversions.items()}
+    rows = []
+    for pool in dict.fromkeys(pool for pool, _ in inversions):
+        images = sum(len(Latents(Path(path)).ids) for path in inversions[pool, 0])
+        parts = [(before(n, stride), n) for name, n in inversions if name == pool and n]
+        # A shard's count includes what it went on from.
+        own = sum(spent[pool, n] - spent[pool, start] for start, n in parts)
+        each = sum(evaluations(*part, settings, schedule) for part in parts)
+        rows.append([pool, "inversion", images, own, images * each, 0])
+        for recipe in dict.fromkeys(recipe for name, recipe, _ in strength if name == pool):
+            files = [file for (name, r, _), paths in strength.items() if (name, r) == (pool, recipe) for file in paths]
+            counted = pd.concat([read_csv(file, ["evaluations"]) for file in files])["evaluations"]
+            n, count = depths[recipe], len(counted)
+            rows.append([pool, recipe, count, counted.sum(), count * n, count * alone([n], settings, schedule)])
+        sums = [sum(column) for column in zip(*[row[3:] for row in rows if row[0] == pool], strict=True)]
+        rows.append([pool, "all", images, *sums])
+    return pd.DataFrame(rows, columns=["pool", "work", "images", "evaluations", "forecast", "alone"])
+
+
+def to_markdown(table: pd.DataFrame) -> str:
+    """The table with its legend below."""
+    rows = [
+        [
+            escape_markdown(row.pool),
+            escape_markdown(row.work),
+            f"{row.images:,}",
+            f"{row.evaluations:,}",
+            f"{row.evaluations / row.images:.1f}",
+            f"{row.forecast:,}",
+            f"{row.alone:,}" if row.alone else "",
+        ]
+        for row in table.itertuples()
+    ]
+    return f"{markdown(HEADER, rows, left=2)}\n{LEGEND}\n"

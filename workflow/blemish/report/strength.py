@@ -1,0 +1,76 @@
+"""How strong each recipe came out, and how well it kept to its region: the constraints of §3 in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+
+import pandas as pd
+
+from blemish.report.figures import read_strength, with_region
+from blemish.report.text import escape_markdown, markdown
+
+VISIBLE = 0.05
+"""An image counts as visibly changed if this share of its region's pixels is (see `strength.compare`)."""
+
+HEADER = {
+    "recipe": "Recipe",
+    "images": "Images",
+    "empty_masks": "No region",
+    "mask_fraction": "Region",
+    "visibly_changed": "Visibly changed",
+    "psnr_inside": "PSNR inside",
+    "psnr_outside": "PSNR outside",
+    "ssim_inside": "SSIM inside",
+    "ssim_outside": "SSIM outside",
+    "latent_distance": "Latent distance",
+}
+LEGEND = (
+    "Corrupted images against the clean ones' reconstructions, inside and outside the selected region. "
+    f"Visibly changed: share of the images with a region in which at least {VISIBLE:.0%} of its pixels are. "
+    "PSNR in dB: median over the images, as it is infinite where nothing differs; all other columns: means."
+)
+
+
+def strength_table(csvs: Mapping[str, Sequence[str | PathLike]]) -> pd.DataFrame:
+    """One row per recipe, from the strength CSVs of all its shards.
+
+    Returns:
+        Columns `recipe`, `images`, `empty_masks` (images whose mask selects nothing: passed through, and left
+        out of the measures), `mask_fraction`, `visibly_changed` (shares of 1), `psnr_inside`, `psnr_outside`
+        (dB, medians), `ssim_inside`, `ssim_outside`, `latent_distance` (means).
+    """
+    return pd.DataFrame([_row(recipe, read_strength(paths)) for recipe, paths in csvs.items()])
+
+
+def _row(recipe: str, strength: pd.DataFrame) -> dict:
+    region = with_region(strength)
+    return {
+        "recipe": recipe,
+        "images": len(strength),
+        "empty_masks": len(strength) - len(region),
+        "mask_fraction": region["mask_fraction"].mean(),
+        "visibly_changed": (region["changed"] >= VISIBLE).mean(),
+        **region[["psnr_inside", "psnr_outside"]].median(),
+        **region[["ssim_inside", "ssim_outside", "latent_distance"]].mean(),
+    }
+
+
+def to_markdown(table: pd.DataFrame) -> str:
+    """The table with its legend below."""
+    rows = [
+        [
+            escape_markdown(row.recipe),
+            str(row.images),
+            str(row.empty_masks),
+            f"{row.mask_fraction:.1%}",
+            f"{row.visibly_changed:.1%}",
+            f"{row.psnr_inside:.1f}",
+            f"{row.psnr_outside:.1f}",
+            f"{row.ssim_inside:.3f}",
+            f"{row.ssim_outside:.3f}",
+            f"{row.latent_distance:.2f}",
+        ]
+        for row in table.itertuples()
+    ]
+    return f"{markdown([*HEADER.values()], rows)}\n{LEGEND}\n"

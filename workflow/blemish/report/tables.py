@@ -1,0 +1,248 @@
+"""Tables 1-4 as data: which detectors they need, and what they say once those are evaluated.
+
+The Snakefile imports this module, so pandas and rich are imported where they are used.
+
+A table (config/tables.yaml) is a dict with `title`, `caption`, `section`, `row_headers`, `columns` and
+`rows`. A column or row is its `label` (text or a list of texts, outermost group first) and its entry: any of
+the fields of a `Detector`.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from blemish.data.files import read_json
+from blemish.errors import UserError
+from blemish.experiments import Detector, label, walk
+from blemish.report.text import escape_latex, escape_markdown, markdown, without_repeats
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.table import Table as RichTable
+
+# What metrics.json holds: the IoU with its interval, other shares in %, and numbers of images.
+IOU = ["iou", "iou_low", "iou_high"]
+SHARES = ["mean_image_iou", "two_class_miou", "f1", "precision", "recall", "average_precision"]
+COUNTS = ["images", "empty_truth"]
+
+WIDTH = 130  # characters of the printed summary: Table 3 with several seeds
+
+
+def read_metrics(paths: Sequence[str | Path], runs: Sequence[Sequence]) -> dict[Detector, list[dict]]:
+    """Reads metrics.json files and groups them by detector, one dict per seed.
+
+    Args:
+        paths: the files.
+        runs: of each file its [train_set, supervision, backbone, seed].
+
+    Raises:
+        UserError: a file is missing or damaged.
+    """
+    metrics: dict[Detector, list[dict]] = {}
+    for path, (*fields, _seed) in zip(paths, runs, strict=True):
+        metrics.setdefault(Detector(*fields), []).append(read_json(path, [*IOU, *SHARES, *COUNTS]))
+    return metrics
+
+
+def assemble(table: Mapping, published: Mapping | None, metrics: Mapping[Detector, Sequence[Mapping]]) -> pd.DataFrame:
+    """One row per cell, in reading order (row by row): our number beside the paper's.
+
+    Args:
+        table: one table of config/tables.yaml.
+        published: the same table of config/published.yaml, its rows and columns found by their labels; None
+            for a table that the paper does not have.
+        metrics: of each detector the contents of metrics.json, one per seed (see `evaluation.summarise`).
+
+    Returns:
+        Columns `row`, `column` (labels), `train_set`, `supervision`, `backbone`, `seeds` (how many); in %:
+        `ours` (IoU of the artifact class over all pixels, mean over seeds), `low`, `high` (its 95 % bootstrap
+        interval over images, each bound the mean over seeds), `seed_sd` (standard deviation over seeds, NaN
+        for one seed), `paper`, `difference` (ours - paper); `best`, `paper_best` (highest of its column);
+        then SHARES and COUNTS, the means over seeds.
+
+    Raises:
+        UserError: a cell's detector has no metrics.
+    """
+    import pandas as pd
+
+    paper = _published(published or {})
+    rows = []
+    for row, column, cell in walk(table):
+        if cell not in metrics:
+            raise UserError(f"tables: no metrics.json of the detector {'/'.join(cell)}: evaluate it first.")
+        seeds = pd.DataFrame(metrics[cell])[[*IOU, *SHARES, *COUNTS]].astype(float)
+        means = seeds.mean()
+        ours = means["iou"]
+        number = paper.get((label(row), label(column)), math.nan)
+        rows.append(
+            {
+                "row": " / ".join(label(row)),
+                "column": " / ".join(label(column)),
+                **cell._asdict(),
+                "seeds": len(seeds),
+                "ours": ours,
+                "low": means["iou_low"],
+                "high": means["iou_high"],
+                "seed_sd": seeds["iou"].std(),
+                "paper": number,
+                "difference": ours - number,
+                "best": False,
+                "paper_best": False,
+                **means[SHARES],
+                **means[COUNTS].astype(int),
+            }
+        )
+    frame = pd.DataFrame(rows)
+    for best, numbers in (("best", "ours"), ("paper_best", "paper")):
+        frame[best] = frame[numbers] == frame.groupby("column")[numbers].transform("max")
+    return frame
+
+
+def _published(published: Mapping) -> dict[tuple[tuple[str, ...], tuple[str, ...]], float]:
+    """The paper's number of each (row label, column label)."""
+    columns = [label({"label": texts}) for texts in published.get("columns", [])]
+    return {
+        (label(row), column): value
+        for row in published.get("rows", [])
+        for column, value in zip(columns, row["values"], strict=True)
+    }
+
+
+def published_numbers(tables: Mapping[str, Mapping], published: Mapping[str, Mapping]) -> dict[Detector, float]:
+    """The paper's IoU in % of each detector that it reports."""
+    return {
+        cell: numbers[label(row), label(column)]
+        for name, table in tables.items()
+        for numbers in [_published(published.get(name, {}))]
+        for row, column, cell in walk(table)
+        if (label(row), label(column)) in numbers
+    }
+
+
+def to_markdown(frame: pd.DataFrame, table: Mapping) -> str:
+    """Our number with its interval beside the paper's, best in bold; title above, caption below."""
+    header = [escape_markdown(name) for name in table["row_headers"]]
+    for column in table["columns"]:
+        name = escape_markdown(", ".join(label(column)))
+        header += [f"{name}: ours", f"{name}: paper"]
+    rows = [
+        [
+            *map(escape_markdown, labels),
+            *(f"**{' '.join(texts)}**" if bold else " ".join(texts) for texts, bold in numbers),
+        ]
+        for labels, numbers in _lines(frame, table)
+    ]
+    body = markdown(header, rows, left=len(table["row_headers"]))
+    return (
+        f"### {escape_markdown(table['title'])} ({table['section']})\n\n{body}\n"
+        f"{escape_markdown(table['caption'])} {_legend(frame)}\n"
+    )
+
+
+def to_latex(frame: pd.DataFrame, table: Mapping) -> str:
+    """The same as a LaTeX table environment; it needs the package booktabs and nothing else."""
+    left = len(table["row_headers"])
+    columns = [label(column) for column in table["columns"]]
+    caption = escape_latex(f"{table['title']}. {table['caption']} {_legend(frame)}")
+    lines = [
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{caption}}}",
+        rf"\begin{{tabular}}{{{'l' * left}{'rr' * len(columns)}}}",
+        r"\toprule",
+    ]
+    for level in range(max(map(len, columns))):
+        names, rules, start = [""] * left, [], left + 1
+        for group, members in itertools.groupby(columns, key=lambda texts: texts[: level + 1]):
+            width = 2 * len(list(members))
+            name = escape_latex(group[level]) if level < len(group) else ""
+            names.append(rf"\multicolumn{{{width}}}{{c}}{{{name}}}")
+            rules.append(rf"\cmidrule(lr){{{start}-{start + width - 1}}}")
+            start += width
+        lines += [_row_latex(names), " ".join(rules)]
+    lines += [
+        _row_latex([*map(escape_latex, table["row_headers"]), *("Ours", "Paper") * len(columns)]),
+        r"\midrule",
+    ]
+    for labels, numbers in _lines(frame, table):
+        shown = [_bold_latex(" ".join(texts), bold) for texts, bold in numbers]
+        lines.append(_row_latex([*map(escape_latex, labels), *shown]))
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
+
+
+def _bold_latex(text: str, bold: bool) -> str:
+    return rf"\textbf{{{escape_latex(text)}}}" if bold else escape_latex(text)
+
+
+def _row_latex(fields: Iterable[str]) -> str:
+    return " & ".join(fields) + r" \\"
+
+
+def to_rich(frame: pd.DataFrame, table: Mapping) -> RichTable:
+    """The same for the terminal, the interval below its number, so that Table 3 fits WIDTH."""
+    from rich import box
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    shown = RichTable(
+        title=Text(f"{table['title']} ({table['section']})"),
+        caption=Text(_legend(frame)),
+        box=box.SIMPLE_HEAD,
+    )
+    for name in table["row_headers"]:
+        shown.add_column(Text(name), no_wrap=True)
+    for column in table["columns"]:
+        names = label(column)
+        shown.add_column(Text("\n".join([*names, "ours"])), justify="right", no_wrap=True)
+        shown.add_column(Text("\n" * len(names) + "paper"), justify="right", no_wrap=True, style="dim")
+    for labels, numbers in _lines(frame, table):
+        shown.add_row(
+            *map(Text, labels),
+            *(Text("\n".join(texts), style="bold" if bold else "") for texts, bold in numbers),
+        )
+    return shown
+
+
+def _lines(frame: pd.DataFrame, table: Mapping) -> Iterator[tuple[list[str], list[tuple[list[str], bool]]]]:
+    """Of each row its labels, and its numbers as (texts, bold): ours, paper, ours, paper, ..."""
+    width = len(table["columns"])
+    for i, labels in enumerate(without_repeats([label(row) for row in table["rows"]])):
+        numbers = []
+        for cell in frame.iloc[i * width : (i + 1) * width].itertuples():
+            spread = f" ± {cell.seed_sd:.2f}" if cell.seeds > 1 else ""
+            numbers.append(([f"{cell.ours:.2f}{spread}", f"[{cell.low:.2f}, {cell.high:.2f}]"], cell.best))
+            if math.isnan(cell.paper):
+                numbers.append((["–"], False))
+            else:
+                numbers.append(([f"{cell.paper:.2f}", f"({signed(cell.difference)})"], cell.paper_best))
+        yield labels, numbers
+
+
+def signed(number: float) -> str:
+    """Two decimals with their sign, a true minus, and no negative zero."""
+    return f"{round(number, 2) + 0.0:+.2f}".replace("-", "−")
+
+
+def _legend(frame: pd.DataFrame) -> str:
+    counts = sorted(set(frame["images"]))
+    images = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    seeds = "mean over seeds ± standard deviation, " if (frame["seeds"] > 1).any() else ""
+    return (
+        f"Ours: {seeds}95 % bootstrap interval over {images} test images in brackets. "
+        "Paper: its number, and ours minus it in parentheses. Bold: best of the column."
+    )
+
+
+def to_text(printed: Iterable[RichTable]) -> str:
+    """Tables for the terminal as plain text, WIDTH characters wide."""
+    from rich.console import Console
+
+    console = Console(file=io.StringIO(), width=WIDTH, color_system=None)
+    for shown in printed:
+        console.print(shown)
+    return console.file.getvalue()

@@ -1,0 +1,112 @@
+"""RichHF-18k's images, which the data set names but does not hold: from Parquet mirrors that do.
+
+Two layouts are known: filename, image, caption (a mirror that joined them) and Pick-a-Pic's own: image_0_uid,
+jpg_0, image_1_uid, jpg_1, caption. Only the columns and row groups that are needed are read.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from os import PathLike
+from pathlib import PurePosixPath
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from blemish.data.images import decode_rgb
+from blemish.data.records import Record, clean, write_records
+from blemish.errors import UserError
+from blemish.sources import hub
+from blemish.sources.framing import scale
+
+# (column of the id or file name, column of the encoded image)
+JOINED = [("filename", "image")]
+PICK_A_PIC = [("image_0_uid", "jpg_0"), ("image_1_uid", "jpg_1")]
+PROMPT = "caption"
+NAMED = 20  # missing images that the log names
+
+logger = logging.getLogger("blemish.images")
+
+
+def fetch_images(ids: Sequence[str], split: str, source: Mapping, size: int, out: str | PathLike) -> None:
+    """Writes the images of `ids` as records in the mirror's order, the shorter side scaled to `size`.
+
+    They are cropped only when they are joined with their masks, which cover the whole image.
+
+    Args:
+        ids: the images wanted; a mirror's id is the stem of its file name, or the uid.
+        split: the mirror's files are `data/{split}-*.parquet`.
+        source: `repo` (a data set of the hub, or `file:folder`), `revision`, `missing_allowed` (a share).
+        size: pixels.
+        out: the shard to write.
+
+    Raises:
+        UserError: more than the share `missing_allowed` is not there or cannot be read.
+    """
+    wanted = set(ids)
+
+    def records() -> Iterator[Record]:
+        for name in hub.list_files(source, f"data/{split}-*.parquet"):
+            for id_, content, prompt in _rows(source, name, wanted):
+                try:
+                    pixels = scale(decode_rgb(content), size)
+                except ValueError as error:
+                    logger.warning("the image %s in %s cannot be read: %s", id_, name, error)
+                    continue
+                wanted.discard(id_)
+                yield Record(id_, pixels, None, prompt, source=f"richhf:{split}/{id_}")
+            if not wanted:
+                return
+
+    write_records(out, records())
+    if wanted:
+        first = sorted(wanted)[:NAMED]
+        logger.warning("%d of %d images are missing: %s ...", len(wanted), len(ids), ", ".join(first))
+    if len(wanted) > source["missing_allowed"] * len(ids):
+        raise UserError(
+            f"{source['repo']} lacks {len(wanted)} of the {len(ids)} images of RichHF's {split} split, "
+            f"{min(wanted)} for one: give another mirror, or raise sources.richhf.images.missing_allowed."
+        )
+
+
+def _rows(source: Mapping, name: str, wanted: set[str]) -> Iterator[tuple[str, bytes, str]]:
+    """(id, encoded image, prompt) of the wanted rows of one file, each id once; `wanted` shrinks meanwhile."""
+    try:
+        # In this thread alone: threads of Arrow's that still hold the stream abort the process at its end.
+        with hub.open_file(source, name) as stream, pq.ParquetFile(stream, pre_buffer=False) as file:
+            columns = _layout(file, f"{source['repo']}/{name}")
+            for group in range(file.num_row_groups):
+                uids = file.read_row_group(group, columns=[uid for uid, _ in columns], use_threads=False)
+                for uid, image in columns:
+                    rows: dict[str, int] = {}
+                    for i, value in enumerate(uids[uid].to_pylist()):
+                        id_ = PurePosixPath(str(value or "")).stem
+                        if id_ in wanted:
+                            rows.setdefault(id_, i)
+                    if rows:
+                        table = file.read_row_group(group, columns=[image, PROMPT], use_threads=False)
+                        table = table.take(list(rows.values()))
+                        yield from zip(rows, _contents(table[image]), _prompts(table), strict=True)
+    except (pa.ArrowException, OSError, ValueError, TypeError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise UserError(f"{source['repo']}/{name} is no Parquet file, or is damaged ({error}).") from error
+
+
+def _layout(file: pq.ParquetFile, where: str) -> list[tuple[str, str]]:
+    names = set(file.schema_arrow.names)
+    for columns in (JOINED, PICK_A_PIC):
+        if names.issuperset({PROMPT, *(name for pair in columns for name in pair)}):
+            return columns
+    raise UserError(f"{where} has the columns {', '.join(sorted(names))}: that is no layout known here.")
+
+
+def _contents(column: pa.ChunkedArray) -> list[bytes]:
+    """Encoded images, stored as such or as `{bytes, path}`; b"" for what is none."""
+    values = [value.get("bytes") if isinstance(value, dict) else value for value in column.to_pylist()]
+    return [value if isinstance(value, bytes) else b"" for value in values]
+
+
+def _prompts(table: pa.Table) -> list[str]:
+    return [clean(value or "") for value in table[PROMPT].to_pylist()]
