@@ -1,11 +1,11 @@
-# make demo | test | lint | paper | report | status | miniworld: each makes .venv when it is missing.
+# make demo | test | lint | paper | report | status | miniworld | lock: each makes .venv when it is missing.
 PYTHON ?= python3.11
 BIN = .venv/bin
 CORES ?= all
 CONFIG ?= config/mini.yaml
 MINI = --configfile config/mini.yaml
 
-.PHONY: demo test test-long test-slurm lint format paper status report forecast graph docs gpus miniworld clean
+.PHONY: demo test test-long test-slurm lint format paper status report forecast graph docs gpus miniworld lock clean
 
 demo: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) $(MINI)
@@ -58,13 +58,28 @@ miniworld: .venv/tested
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
-.venv/installed: requirements.txt | .venv/bin/python
-	$(BIN)/pip install --quiet --requirement requirements.txt
+.venv/installed: requirements.lock requirements.txt environment.post-deploy.sh | .venv/bin/python
+	PATH="$(CURDIR)/$(BIN):$$PATH" ./environment.post-deploy.sh
 	touch $@
 
-.venv/tested: requirements-dev.txt .venv/installed
-	$(BIN)/pip install --quiet --requirement requirements-dev.txt
+.venv/tested: requirements-dev.lock .venv/installed
+	$(BIN)/pip install --quiet --require-hashes --no-deps --requirement requirements-dev.lock
+	$(BIN)/pip check --quiet
 	touch $@
+
+# Exact versions and hashes, of all platforms: the first lock without PyTorch and what only its CUDA builds need, the
+# second without what the first holds. What a lock says stays while it fits; delete both to take the newest of everything.
+COMPILE = .venv/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--annotation-style line --custom-compile-command "make lock"
+LEAVE_OUT = BEGIN { keep = 1 } /^[a-z]/ { keep = !(/^(torch==|triton==|cuda-|nvidia-)/ || $$1 in first) } keep
+
+lock: | .venv/bin/python
+	$(BIN)/pip install --quiet --upgrade --target .venv/uv uv==0.13.9
+	$(COMPILE) --output-file requirements.lock requirements.txt
+	awk '$(LEAVE_OUT)' requirements.lock > .venv/lock && mv .venv/lock requirements.lock
+	$(COMPILE) --output-file requirements-dev.lock --constraint requirements.lock requirements-dev.txt
+	awk 'FNR == NR { first[$$1]; next } $(LEAVE_OUT)' requirements.lock requirements-dev.lock > .venv/lock
+	mv .venv/lock requirements-dev.lock
 
 clean:
 	rm -rf .venv results/mini results/test
