@@ -1,7 +1,7 @@
 """What the settings of every chapter have in common: their base class and the types that they share.
 
-A setting's value stands in config/*.yaml; its type, bounds, unit and section of the paper stand here and in the chapters'
-own `settings.py`, once. The docstring below a field is its description. `ASSUME: reason`, a paragraph of its own, says
+A setting's value stands in config/*.yaml; its type, bounds, unit and section of the paper stand once, here or in the
+`settings.py` of its chapter. The docstring below a field is its description; a paragraph `ASSUME: reason` in it says
 what the paper leaves open. The Snakefile imports all of them, so no library of networks or tables is imported here.
 """
 

@@ -36,8 +36,8 @@ Generated from the models in `workflow/blemish/*/settings.py` by `make docs`.
 
 ASSUMPTIONS = """# What the paper leaves open
 
-Every place where something had to be decided that the paper does not say. Where a key of the config decides, it is named
-([what each key means](../config/README.md)); a section's name alone stands for what its code decides.
+Every place where something had to be decided that the paper does not say. Where a key of the config decides, it is
+named ([what each key means](../config/README.md)); a section's name alone stands for what its code decides.
 
 Generated from the models in `workflow/blemish/*/settings.py` by `make docs`.
 

@@ -15,11 +15,11 @@ Beta = Annotated[float, Field(ge=0, lt=1)]
 class Overrides(Settings):
     """Changes to the model of an mmsegmentation config."""
 
-    backbone: dict = {}
+    backbone: dict = Field({})
     """Of the network."""
-    decode_head: dict = {}
+    decode_head: dict = Field({})
     """Of the head."""
-    auxiliary_head: dict = {}
+    auxiliary_head: dict = Field({})
     """Of the head that only training uses."""
 
 

@@ -32,14 +32,14 @@ class Labels(Settings):
     """How far, in grey levels of 255, a plateau may lie from its level.
 
     ASSUME: the published maps are compressed, and the paper does not say how it read them."""
-    scores: Literal["use", "ignore"]
-    """Whether the ratings' fractions tell the number of annotators where the map does not.
-
-    ASSUME: the paper does not say how it counted annotators."""
     ambiguous: Ambiguous
     """Maps whose annotators cannot be counted.
 
     ASSUME: the paper does not say what became of them."""
+    scores: Literal["use", "ignore"]
+    """Whether the ratings' fractions tell the number of annotators where the map does not.
+
+    ASSUME: the paper does not say how it counted annotators."""
     unreadable_allowed: Share
     """Share of samples that may be left out because they cannot be read, before the run stops; 0 is strict.
 

@@ -101,9 +101,9 @@ class Claim(Settings):
     """The lower side is multiplied by this before it is compared; 1 if absent.
 
     ASSUME: where the paper says "significant" without a factor, far below is read as less than half."""
-    over: Axes = {}
+    over: Axes = Field({})
     """What {name} in a detector stands for, a case for each combination."""
-    across: Axes = {}
+    across: Axes = Field({})
     """The same, all combinations within one case."""
     order: Detectors = None
     """Detectors as train_set/supervision/backbone, each above the next."""

@@ -95,7 +95,7 @@ class Pool(Settings):
     """A set of clean images, cut into parts."""
 
     shards: Count
-    """Parts; a part is a job, an hour of work on a small GPU minutes on a large one."""
+    """Parts; a part is a job, of an hour on a small GPU and minutes on a large one."""
 
 
 class Drawn(Pool):

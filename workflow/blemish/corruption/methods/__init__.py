@@ -66,6 +66,6 @@ def load(method: str, **parameters) -> Callable:
 def _known(method: str) -> None:
     if method not in methods():
         raise UserError(
-            f'there is no corruption method "{method}"{closest(method, methods())}: choose one of {", ".join(methods())}, '
-            f"or add workflow/blemish/corruption/methods/{method}.py."
+            f'there is no corruption method "{method}"{closest(method, methods())}: '
+            f"choose one of {', '.join(methods())}, or add workflow/blemish/corruption/methods/{method}.py."
         )
