@@ -8,9 +8,9 @@ min_version("9.27")
 
 configfile: "config/config.yaml"
 configfile: "config/corruptions.yaml"
-configfile: "config/tables.yaml"
-configfile: "config/published.yaml"
-configfile: "config/claims.yaml"
+configfile: "config/paper/tables.yaml"
+configfile: "config/paper/published.yaml"
+configfile: "config/paper/claims.yaml"
 
 
 include: "rules/common.smk"

@@ -18,16 +18,17 @@ from pathlib import Path
 import numpy as np
 from benchmarks.simulated_richhf import example, simulate
 
+from blemish.config.load import load
 from blemish.data.records import Record, read_ids, write_records
 from blemish.data.tfrecords import read_examples, write_examples
 from blemish.labels import annotators
-from blemish.labels.annotators import Policy
 from blemish.labels.binarize import SCORES, label_split
+from blemish.labels.settings import Labels
 
 RECORDS = 15_810
 DRAWN = 300  # different samples; the rest repeats them under other names
 QUALITY = 80  # of JPEG, so that the file has the real one's size
-POLICY = Policy(annotators=3, votes=2, tolerance=10, ambiguous={"all_zero": "keep", "saturated": "keep"})
+POLICY = Labels(**load()["labels"])
 
 
 def make(path: Path) -> None:

@@ -24,10 +24,12 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from blemish.config.load import load
 from blemish.corruption.diffusion import Diffusion
-from blemish.corruption.renoise import ReNoise, invert
+from blemish.corruption.renoise import invert
 from blemish.corruption.sampling import Condition, Counting, resample
 from blemish.corruption.schedule import Schedule
+from blemish.corruption.settings import ReNoise
 
 STABLE_DIFFUSION = {
     "beta_start": 0.00085,
@@ -229,7 +231,7 @@ def one_round(bench: Bench, batch: int, steps: int) -> tuple[dict[str, float], i
     with bench.stopwatch() as spent:
         taken["encoding"], z0 = bench.clock(lambda: d.encode(images, generators))
         taken["inversion"], kept = bench.clock(
-            lambda: invert(z0, condition, counting, bench.schedule, ReNoise(), [steps], generators)
+            lambda: invert(z0, condition, counting, bench.schedule, ReNoise(**load()["renoise"]), [steps], generators)
         )
         taken["resampling"], z = bench.clock(
             lambda: resample(kept[steps], steps, condition, d.denoiser, bench.schedule)

@@ -18,10 +18,12 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
+from blemish.config.load import load
 from blemish.corruption.diffusion import Diffusion
-from blemish.corruption.renoise import ReNoise, invert
+from blemish.corruption.renoise import invert
 from blemish.corruption.sampling import resample
 from blemish.corruption.schedule import Schedule
+from blemish.corruption.settings import ReNoise
 
 
 class Live(TorchDispatchMode):
@@ -72,7 +74,7 @@ def stages(model: str, batch: int, dtype: torch.dtype) -> dict[str, int]:
     generators = [torch.Generator() for _ in range(batch)]
     calls = {
         "encoding": lambda: d._moments(pixels),
-        "inversion": lambda: invert(z, c, d.denoiser, schedule, ReNoise(), [1], generators),
+        "inversion": lambda: invert(z, c, d.denoiser, schedule, ReNoise(**load()["renoise"]), [1], generators),
         "resampling": lambda: resample(z, 1, c, d.denoiser, schedule),
         "decoding": lambda: d._pixels(z),
     }

@@ -16,10 +16,11 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
+from blemish.config.load import load
 from blemish.corruption.corrupt import corrupt_shard
 from blemish.corruption.diffusion import Diffusion
 from blemish.corruption.invert import invert_shard
-from blemish.corruption.renoise import ReNoise
+from blemish.corruption.settings import ReNoise
 from blemish.data.records import join_masks, read_records, write_records
 
 STEPS = 50
@@ -32,7 +33,7 @@ def make(drawn: Path, model: Diffusion, steps: list[int], work: Path, batch_size
     shared = {"diffusion": model, "steps": STEPS, "seed": 0, "batch_size": batch_size}
     for n in steps:
         latents, out = work / f"{n}.safetensors", work / f"{n}.parquet"
-        invert_shard(drawn, previous, latents, work / "state", settings=ReNoise(), n=n, **shared)
+        invert_shard(drawn, previous, latents, work / "state", settings=ReNoise(**load()["renoise"]), n=n, **shared)
         recipe = {"name": "proposed", "method": "proposed", "step": STEPS - n}
         strength, state = work / f"{n}.csv", work / "state"
         corrupt_shard(drawn, drawn, latents, out, strength, state, recipe=recipe, mask_rule="any", **shared)

@@ -9,10 +9,10 @@ sys.path.insert(0, os.path.join(workflow.basedir, "workflow"))
 os.environ.update(PYTHONPATH=os.pathsep.join([sys.path[0], *filter(None, [os.environ.get("PYTHONPATH")])]))
 
 from blemish import experiments
+from blemish.config.check import check
 from blemish.errors import UserError
 from blemish.jobs import devices, locks
 from blemish.jobs.fingerprint import canonical, fingerprint
-from blemish.validation import check
 
 given = workflow.overwrite_configfiles
 try:
@@ -33,7 +33,7 @@ if workflow.is_main_process and not workflow.dryrun:
     locks.forget_stale(os.path.join(os.getcwd(), ".snakemake"))
 
 TRAIN_SETS = ["richhf-100", *config["pools"]]
-GPU = config["gpus"] if config["device"] == "cuda" else 0
+GPU = config["detectors"]["gpus"] if config["device"] == "cuda" else 0
 ONE_GPU = min(GPU, 1)
 SELECTOR_SEED = config["detectors"]["seeds"][0]
 

@@ -23,7 +23,7 @@ rule corrupt:
         gpu=ONE_GPU,
     params:
         recipe=lookup("{recipe}", within=config["recipes"]),
-        steps=config["inversion"]["steps"],
+        steps=config["schedule"]["steps"],
         mask_rule=config["corruption"]["mask_rule"],
         seed=config["seed"],
         batch_size=config["corruption"]["batch_size"],

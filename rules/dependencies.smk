@@ -61,24 +61,24 @@ def training_masks(wildcards):
 
 def training_settings(wildcards):
     """§4.2 and §4.4 differ in the number of iterations alone."""
-    shared = ("seeds", "iterations", "selector_iterations")
+    shared = ("seeds", "iterations", "selector_iterations", "gpus")
     settings = {key: value for key, value in config["detectors"].items() if key not in shared}
     human = wildcards.supervision == "human"
     return settings | {"iterations": config["detectors"]["selector_iterations" if human else "iterations"]}
 
 
 def previous_inversion(wildcards):
-    """The trajectory is stored every `inversion.stride` steps and continued from there."""
+    """The trajectory is stored every `schedule.stride` steps and continued from there."""
     n = int(wildcards.n)
     if n == 0:
         return []
-    previous = experiments.before(n, config["inversion"]["stride"])
+    previous = experiments.before(n, config["schedule"]["stride"])
     return f"<results>/inversion/{wildcards.pool}/{wildcards.shard}/{previous}.safetensors"
 
 
 def depth(recipe):
     """DDIM-50 step s of a recipe means that 50 - s steps are inverted (§4.3)."""
-    return config["inversion"]["steps"] - config["recipes"][recipe]["step"]
+    return config["schedule"]["steps"] - config["recipes"][recipe]["step"]
 
 
 def recipe_inversion(wildcards):
@@ -108,7 +108,7 @@ def made_corruptions():
     """[pool, recipe, backbone] of all that detectors, figures and the strength table need."""
     trained = {tuple(detector) for detector in DETECTORS if detector.supervision in config["recipes"]}
     measured = {("hps", recipe, FIRST_BACKBONE) for recipe in config["recipes"]}
-    shown = {(pool, "proposed-40", FIRST_BACKBONE) for pool in config["pools"]}
+    shown = {(pool, config["figures"]["recipe"], FIRST_BACKBONE) for pool in config["pools"]}
     return [list(corruption) for corruption in sorted(trained | measured | shown)]
 
 
@@ -133,7 +133,7 @@ def all_corrupted(suffix):
 
 def made_inversions():
     """[pool, number of steps] of all trajectories that these need."""
-    stride = config["inversion"]["stride"]
+    stride = config["schedule"]["stride"]
     return [
         [pool, n]
         for pool in config["pools"]

@@ -2,8 +2,9 @@
 # In:  pools, corrupted pools and their measures, tables, losses and per-image results of the detectors
 # Out: <results>/figures/
 
-METHODS = ["rotation-30", "blur-30", "gaussian-30", "downscale-30", "proposed-40"]  # §5.3, Figure 5
-TARGETS = ["gaussian-50", "gaussian-30"]  # §6.2, Figure 7
+SHOWN = config["figures"]["recipe"]
+METHODS, TARGETS = config["figures"]["methods"], config["figures"]["targets"]
+INITIAL = {**config["recipes"][SHOWN], "step": 0}  # all steps are inverted
 
 
 rule contact_sheet:
@@ -37,8 +38,8 @@ rule figure_pools:
         clean=[
             path for pool in config["pools"] for path in per_shard("<results>/pools/{pool}/{shard}.parquet", pool=pool)
         ],
-        corrupted=[path for pool in config["pools"] for path in corrupted(["proposed-40"], "parquet", pool)],
-        strength=[path for pool in config["pools"] for path in corrupted(["proposed-40"], "csv", pool)],
+        corrupted=[path for pool in config["pools"] for path in corrupted([SHOWN], "parquet", pool)],
+        strength=[path for pool in config["pools"] for path in corrupted([SHOWN], "csv", pool)],
     output:
         report(
             "<results>/figures/figure4.png",
@@ -53,7 +54,7 @@ rule figure_pools:
         "../environment.yml"
     params:
         parts={pool: len(shards(pool)) for pool in config["pools"]},
-        recipe="proposed-40",
+        recipe=SHOWN,
         images=config["figures"]["images"] // 2,
         seed=config["seed"],
         code=fingerprint("scripts/figure_pools.py"),
@@ -94,8 +95,8 @@ rule figure_methods:
 rule figure_initial:
     input:
         clean=rules.contact_sheet.input.clean,
-        corrupted=corrupted(["proposed-40"], "parquet"),
-        strength=corrupted(["proposed-40"], "csv"),
+        corrupted=corrupted([SHOWN], "parquet"),
+        strength=corrupted([SHOWN], "csv"),
         diffusion="<results>/sources/diffusion",
     output:
         report(
@@ -112,14 +113,15 @@ rule figure_initial:
     resources:
         gpu=ONE_GPU,
     params:
-        recipe={"name": "proposed-0", "method": "proposed", "step": 0},
+        recipe={"name": f"{INITIAL['method']}-0", **INITIAL},
         images=config["figures"]["images"] // 2,
-        settings=config["inversion"],
+        steps=config["schedule"]["steps"],
+        renoise=config["renoise"],
         mask_rule=config["corruption"]["mask_rule"],
         seed=config["seed"],
         device=config["device"],
         dtype=config["dtype"],
-        code=fingerprint("scripts/figure_initial.py", "corruption.methods.proposed"),
+        code=fingerprint("scripts/figure_initial.py", f"corruption.methods.{INITIAL['method']}"),
     message:
         "Figure 6: images corrupted in the initial latent, after all steps were inverted"
     script:
@@ -153,8 +155,8 @@ use rule figure_methods as figure_targets with:
 rule figure_failures:
     input:
         clean=rules.contact_sheet.input.clean,
-        corrupted=corrupted(["proposed-40"], "parquet"),
-        strength=corrupted(["proposed-40"], "csv"),
+        corrupted=corrupted([SHOWN], "parquet"),
+        strength=corrupted([SHOWN], "csv"),
     output:
         report(
             "<results>/figures/figure8.png",
@@ -168,7 +170,7 @@ rule figure_failures:
     conda:
         "../environment.yml"
     params:
-        recipe="proposed-40",
+        recipe=SHOWN,
         images=config["figures"]["images"],
         code=fingerprint("scripts/figure_failures.py"),
     message:
@@ -179,7 +181,7 @@ rule figure_failures:
 
 rule figure_steps:
     input:
-        table="<results>/tables/table3.csv",
+        table=f"<results>/tables/{config['figures']['steps']}.csv",
     output:
         report(
             "<results>/figures/steps.png",

@@ -20,7 +20,8 @@ rule invert:
     resources:
         gpu=ONE_GPU,
     params:
-        settings=config["inversion"],
+        steps=config["schedule"]["steps"],
+        renoise=config["renoise"],
         seed=config["seed"],
         batch_size=config["corruption"]["batch_size"],
         device=config["device"],

@@ -111,7 +111,7 @@ rule pretrain_mini_segmentation:
         training={
             key: value
             for key, value in config["detectors"].items()
-            if key not in ("seeds", "iterations", "selector_iterations", "lr")
+            if key not in ("seeds", "iterations", "selector_iterations", "gpus", "lr")
         },
         settings=config["segmentation"],
     message:

@@ -132,7 +132,8 @@ rule cost:
         stored=[key for key in made_inversions() for _ in shards(key[0])],
         corruptions=[key for key in made_corruptions() for _ in shards(key[0])],
         depths={recipe: depth(recipe) for recipe in config["recipes"]},
-        settings=config["inversion"],
+        schedule=config["schedule"],
+        renoise=config["renoise"],
         code=fingerprint("scripts/cost.py"),
     message:
         "Count the UNet evaluations of inversion and corruption beside the forecast"

@@ -2,10 +2,10 @@
 
 
 def binarize(tfrecords, split, policy, processes, labels, audit, summary):
-    from blemish.labels.annotators import Policy
     from blemish.labels.binarize import label_split
+    from blemish.labels.settings import Labels
 
-    label_split(tfrecords, split, Policy(**policy), labels, audit, summary, processes)
+    label_split(tfrecords, split, Labels(**policy), labels, audit, summary, processes)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """What inversion and corruption cost, beside the forecast and the cost without a shared trajectory."""
 
 
-def make_cost_table(inversions, strength, diffusion, stored, corruptions, depths, settings, csv, markdown):
+def make_cost_table(inversions, strength, diffusion, stored, corruptions, depths, trajectory, renoise, csv, markdown):
     from pathlib import Path
 
-    from blemish.corruption.renoise import ReNoise
     from blemish.corruption.schedule import Schedule
+    from blemish.corruption.settings import ReNoise
     from blemish.data.files import read_json, write_text
     from blemish.report.cost import cost_table, to_markdown
 
@@ -15,11 +15,9 @@ def make_cost_table(inversions, strength, diffusion, stored, corruptions, depths
             files.setdefault(tuple(key), []).append(path)
         return files
 
-    settings = dict(settings)
-    steps, stride = settings.pop("steps"), settings.pop("stride")
-    schedule = Schedule.from_config(read_json(Path(diffusion, "scheduler/scheduler_config.json")), steps)
+    schedule = Schedule.from_config(read_json(Path(diffusion, "scheduler/scheduler_config.json")), trajectory["steps"])
     files = grouped(inversions, stored), grouped(strength, corruptions)
-    table = cost_table(*files, depths, stride, ReNoise(**settings), schedule)
+    table = cost_table(*files, depths, trajectory["stride"], ReNoise(**renoise), schedule)
     write_text(csv, table.to_csv(index=False))
     write_text(markdown, to_markdown(table))
 
@@ -30,6 +28,7 @@ if __name__ == "__main__":
     with run(snakemake):
         make_cost_table(
             **{name: snakemake.input[name] for name in ("inversions", "strength", "diffusion")},
-            **{name: snakemake.params[name] for name in ("stored", "corruptions", "depths", "settings")},
+            **{name: snakemake.params[name] for name in ("stored", "corruptions", "depths", "renoise")},
+            trajectory=snakemake.params.schedule,
             **{name: snakemake.output[name] for name in ("csv", "markdown")},
         )

@@ -6,12 +6,12 @@ from pathlib import Path
 
 
 def figure_initial(
-    clean, corrupted, strength, diffusion, recipe, images, settings, mask_rule, seed, device, dtype, state, out
+    clean, corrupted, strength, diffusion, recipe, images, steps, renoise, mask_rule, seed, device, dtype, state, out
 ):
     from blemish.corruption.corrupt import corrupt_shard
     from blemish.corruption.diffusion import Diffusion
     from blemish.corruption.invert import invert_shard
-    from blemish.corruption.renoise import ReNoise
+    from blemish.corruption.settings import ReNoise
     from blemish.data.records import read_records, write_records
     from blemish.report import figures
 
@@ -19,11 +19,11 @@ def figure_initial(
     pairs = zip(figures.fetch(clean, chosen), figures.fetch(corrupted, chosen), strict=True)
     drawn, inversion, result, measures = (state / name for name in ("drawn.parquet", "z", "result.parquet", "csv"))
     write_records(drawn, (replace(record, mask=other.mask) for record, other in pairs))
-    steps = settings["steps"]
-    renoise = ReNoise(**{name: value for name, value in settings.items() if name not in ("steps", "stride")})
     model = Diffusion.load(diffusion, device, dtype)
     shared = {"diffusion": model, "steps": steps, "seed": seed, "batch_size": images}
-    invert_shard(drawn, None, inversion, state / "inversion", settings=renoise, n=steps - recipe["step"], **shared)
+    invert_shard(
+        drawn, None, inversion, state / "inversion", settings=ReNoise(**renoise), n=steps - recipe["step"], **shared
+    )
     corrupt_shard(
         drawn, drawn, inversion, result, measures, state / "corruption", recipe=recipe, mask_rule=mask_rule, **shared
     )
@@ -45,7 +45,7 @@ if __name__ == "__main__":
             **{name: snakemake.input[name] for name in ("clean", "corrupted", "strength", "diffusion")},
             **{
                 name: snakemake.params[name]
-                for name in ("recipe", "images", "settings", "mask_rule", "seed", "device", "dtype")
+                for name in ("recipe", "images", "steps", "renoise", "mask_rule", "seed", "device", "dtype")
             },
             state=Path(state(snakemake.output[0])),
             out=snakemake.output,

@@ -3,21 +3,18 @@
 from pathlib import Path
 
 
-def invert(images, previous, diffusion, out, state, settings, n, seed, batch_size, device, dtype):
+def invert(images, previous, diffusion, out, state, renoise, steps, n, seed, batch_size, device, dtype):
     from blemish.corruption.diffusion import Diffusion
     from blemish.corruption.invert import invert_shard
-    from blemish.corruption.renoise import ReNoise
+    from blemish.corruption.settings import ReNoise
 
-    settings = dict(settings)
-    steps = settings.pop("steps")
-    settings.pop("stride")
     invert_shard(
         images=Path(images),
         previous=Path(previous) if previous else None,
         out=Path(out),
         state=Path(state),
         diffusion=Diffusion.load(diffusion, device, dtype),
-        settings=ReNoise(**settings),
+        settings=ReNoise(**renoise),
         steps=steps,
         n=n,
         seed=seed,
@@ -36,5 +33,5 @@ if __name__ == "__main__":
             out=snakemake.output[0],
             state=state(snakemake.output[0]),
             n=int(snakemake.wildcards.n),
-            **{name: snakemake.params[name] for name in ("settings", "seed", "batch_size", "device", "dtype")},
+            **{name: snakemake.params[name] for name in ("renoise", "steps", "seed", "batch_size", "device", "dtype")},
         )

@@ -7,8 +7,8 @@ import re
 import pytest
 import yaml
 
+from blemish.config.load import ROOT
 from blemish.corruption import methods
-from blemish.reference import ROOT
 
 LINES = (ROOT / "docs/method.md").read_text().splitlines()
 ROWS = [line.split("|")[1:3] for line in LINES if line.startswith("| ")][1:]

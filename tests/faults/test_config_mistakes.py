@@ -8,39 +8,30 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from snakemake.utils import update_config
+from jsonschema import Draft202012Validator
 
-from blemish import reference, validation
+from blemish.config.check import check, child, read, schema, ways
+from blemish.config.load import FILES, ROOT, base, load, merge
 from blemish.errors import UserError
 
-FILES = reference.FILES
-CONTENTS = {name: yaml.safe_load((reference.ROOT / f"config/{name}.yaml").read_text()) for name in FILES}
-SCHEMA = validation.schema()
+CONTENTS = {name: read(path) for name, path in zip(FILES, base(), strict=True)}
+BOUNDS = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
 TRIED = Counter()
 
 
-def resolve(node):
-    return SCHEMA["$defs"][node["$ref"].rsplit("/", 1)[1]] | node if "$ref" in node else node
-
-
 def walk(value, node, keys=()):
-    """(keys, value, its schema) of all that the schema describes, lists included."""
-    node = resolve(node)
+    """(keys, value, what the schema says of it) of all that the schema describes, lists included."""
     yield keys, value, node
-    if isinstance(value, dict):
-        for key, child in value.items():
-            about = node.get("properties", {}).get(key, node.get("additionalProperties"))
-            if isinstance(about, dict):
-                yield from walk(child, about, (*keys, key))
-    elif isinstance(value, list) and "items" in node:
-        for i, child in enumerate(value):
-            yield from walk(child, node["items"], (*keys, i))
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in inside:
+        if about := child(node, key):
+            yield from walk(item, about, (*keys, key))
 
 
-PLACES = [(name, *place) for name in FILES for place in walk(CONTENTS[name], SCHEMA)]
+PLACES = [(name, *place) for name in FILES for place in walk(CONTENTS[name], schema())]
 CLOSED = [p for p in PLACES if p[2] and isinstance(p[2], dict) and p[3].get("additionalProperties") is False]
-VALUES = [p for p in PLACES if (p[1] and p[3].get("type")) or "enum" in p[3]]
-BOUNDED = [p for p in VALUES if {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"} & set(p[3])]
+VALUES = [p for p in PLACES if p[1]]
+BOUNDED = [p for p in VALUES if BOUNDS & set(ways(p[3])[-1])]
 REQUIRED = [(p, key) for p in PLACES if isinstance(p[2], dict) for key in p[3].get("required", []) if key in p[2]]
 RECIPES = list(CONTENTS["corruptions"]["recipes"])
 
@@ -53,6 +44,7 @@ def tried(examples):
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("config")
     for name, content in CONTENTS.items():
+        (folder / f"{name}.yaml").parent.mkdir(exist_ok=True)
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(content))
     return folder
 
@@ -65,14 +57,12 @@ def complaint(folder, name, change, keys=()):
         section = section[key]
     change(section)
     changed = folder / "changed" / f"{name}.yaml"
-    changed.parent.mkdir(exist_ok=True)
+    changed.parent.mkdir(parents=True, exist_ok=True)
     changed.write_text(yaml.dump(contents[name], Dumper=yaml.CSafeDumper))
-    merged = {}
-    for content in contents.values():
-        update_config(merged, copy.deepcopy(content))
+    merged = merge(map(copy.deepcopy, contents.values()))
     files = [changed if file == name else folder / f"{file}.yaml" for file in FILES]
     try:
-        validation.check(merged, files)
+        check(merged, files)
     except UserError as error:
         sentence = str(error)
         assert sentence.startswith(f"{changed}: "), sentence
@@ -97,11 +87,7 @@ def misspell(draw, word):
 
 @pytest.mark.parametrize("overlays", [(), ("mini",), ("mini", "test")])
 def test_the_configs_of_the_repository_are_right(overlays):
-    files = [reference.ROOT / f"config/{name}.yaml" for name in (*FILES, *overlays)]
-    merged = {}
-    for file in files:
-        update_config(merged, yaml.safe_load(file.read_text()))
-    validation.check(merged, files)
+    load(ROOT / f"config/{name}.yaml" for name in overlays)
 
 
 @tried(150)
@@ -113,7 +99,7 @@ def test_a_misspelt_key(folder, data):
     assume(wrong not in node["properties"])
     said = complaint(folder, name, lambda section: section.update({wrong: section.pop(right)}), keys)
     TRIED["misspelt keys"] += 1
-    assert f": {dotted((*keys, wrong))} is no key of the configuration" in said
+    assert f": {dotted((*keys, wrong))} is not a key of the configuration" in said
     assert right in said.partition("allowed: ")[2].rstrip(".").split(", ")
     if len(right) > 4:
         assert "did you mean" in said
@@ -128,7 +114,7 @@ def test_a_value_of_another_type(folder, place, value):
     name, keys, _, node = place
     said = complaint(folder, name, lambda section: section.__setitem__(keys[-1], value), keys[:-1])
     TRIED["values of another type"] += 1
-    if not validation.Draft202012Validator(node | {"$defs": SCHEMA["$defs"]}).is_valid(value) or value != value:
+    if not Draft202012Validator(node).is_valid(value) or value in (float("nan"), float("inf")) or value != value:
         assert dotted(keys) in said, said
         TRIED["values of another type, refused"] += 1
 
@@ -137,7 +123,8 @@ def test_a_value_of_another_type(folder, place, value):
 @given(place=st.sampled_from(BOUNDED), size=st.sampled_from([1, 2, 1000]), high=st.booleans())
 def test_a_value_out_of_range(folder, place, size, high):
     name, keys, _, node = place
-    low, top = (node.get(n, node.get(f"exclusive{n.capitalize()}")) for n in ("minimum", "maximum"))
+    number = ways(node)[-1]
+    low, top = (number.get(n, number.get(f"exclusive{n.capitalize()}")) for n in ("minimum", "maximum"))
     bound = top if high else low
     assume(bound is not None)
     value = bound + size if high else bound - size
@@ -159,14 +146,14 @@ def test_a_key_that_is_missing(folder, place):
 @tried(70)
 @given(data=st.data())
 def test_a_table_that_names_what_is_not_there(folder, data):
-    table = data.draw(st.sampled_from(sorted(CONTENTS["tables"]["tables"])))
+    table = data.draw(st.sampled_from(sorted(CONTENTS["paper/tables"]["tables"])))
     part, field = data.draw(st.sampled_from([("rows", "supervision"), ("rows", "train_set"), ("columns", "backbone")]))
-    entries = CONTENTS["tables"]["tables"][table][part]
+    entries = CONTENTS["paper/tables"]["tables"][table][part]
     i = data.draw(st.sampled_from([i for i, entry in enumerate(entries) if field in entry] or [None]))
     assume(i is not None)
     right = entries[i][field]
     wrong = misspell(data.draw, right)
-    said = complaint(folder, "tables", lambda entry: entry.update({field: wrong}), ("tables", table, part, i))
+    said = complaint(folder, "paper/tables", lambda entry: entry.update({field: wrong}), ("tables", table, part, i))
     TRIED["names in tables"] += 1
     assert f"tables.{table} " in said and f"unknown {field} {wrong!r}" in said and right in said
 
@@ -188,7 +175,7 @@ def test_a_recipe_with_a_fault(folder, data):
 
 def test_a_parameter_of_another_method(folder):
     said = complaint(folder, "corruptions", lambda recipe: recipe.update(degrees=90), ("recipes", "blur-30"))
-    assert "recipes.blur-30.degrees is no key" in said and "allowed: method, step, sigma." in said
+    assert "recipes.blur-30.degrees is not a key" in said and "allowed: method, step, sigma." in said
 
 
 @pytest.mark.parametrize(
@@ -198,10 +185,10 @@ def test_a_parameter_of_another_method(folder):
         (("labels", "annotators"), 1, "labels.votes is 2 of only 1"),
         (("pools", "hps", "shards"), 10001, "10001 parts of only 10000 images"),
         (("pools", "hps", "shards"), 0, "is 0; allowed: integer, from 1"),
-        (("gpus",), 3, "cannot share a detectors.batch_size of 8"),
+        (("detectors", "gpus"), 3, "cannot share a detectors.batch_size of 8"),
         (("device",), "cpu", "detectors.amp is bfloat16, and must be null"),
         (("detectors", "lr"), "6e-5", "as a number: 6.0e-05"),
-        (("figures",), {5: 6}, "5, which is no text"),
+        (("figures",), {5: 6}, "5, which is not text"),
         (("pathvars", "results"), "results/{pool}", "pathvars.results"),
     ],
 )
@@ -211,14 +198,14 @@ def test_values_that_do_not_go_together(folder, keys, value, words):
 
 
 def test_labels_and_published_numbers_fit_their_tables(folder):
-    said = complaint(folder, "published", lambda row: row["values"].pop(), ("published", "table1", "rows", 2))
+    said = complaint(folder, "paper/published", lambda row: row["values"].pop(), ("published", "table1", "rows", 2))
     assert "published.table1.rows.2.values has 1 numbers for 2 columns" in said
-    said = complaint(folder, "tables", lambda row: row.update(label="x"), ("tables", "table1", "rows", 2))
+    said = complaint(folder, "paper/tables", lambda row: row.update(label="x"), ("tables", "table1", "rows", 2))
     assert "row_headers has 2 levels" in said
 
 
 def test_a_recipe_is_not_called_like_a_supervision(folder):
-    recipe = {"human": {"method": "blur", "step": 30}}
+    recipe = {"human": {"method": "gaussian", "step": 30}}
     assert "recipes.human cannot be" in complaint(folder, "corruptions", lambda s: s["recipes"].update(recipe))
 
 
@@ -226,16 +213,90 @@ def test_a_key_that_stands_twice(tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_text("detectors: {lr: 1.0}\nseed: 1\ndetectors: {lr: 2.0}\n")
     with pytest.raises(UserError, match=r"mine.yaml: detectors stands twice in one section, .* line 3"):
-        validation.check({}, [file])
+        check({}, [file])
 
 
 def test_a_value_of_the_command_line(folder):
-    merged = {}
-    for content in CONTENTS.values():
-        update_config(merged, copy.deepcopy(content))
+    merged = merge(map(copy.deepcopy, CONTENTS.values()))
     merged["device"] = "gpu"
     with pytest.raises(UserError, match=r"^the command line \(--config\): device is gpu, .*allowed: cuda, cpu\.$"):
-        validation.check(merged, [folder / f"{name}.yaml" for name in FILES])
+        check(merged, [folder / f"{name}.yaml" for name in FILES])
+
+
+def test_a_nested_number_of_the_command_line_is_text_and_told_so(folder):
+    merged = merge(map(copy.deepcopy, [*CONTENTS.values(), {"selector": {"tau": "0.4"}}]))
+    with pytest.raises(UserError, match=r"--config\): selector.tau is 0.4 .*always text: write it into a file"):
+        check(merged, [folder / f"{name}.yaml" for name in FILES])
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "words"),
+    [
+        (("recipe",), "propsed-40", "figures.recipe is propsed-40, which is not a recipe, did you mean 'proposed-40'?"),
+        (("methods", 1), "blurr-30", "figures.methods.1 is blurr-30, which is not a recipe, did you mean 'blur-30'?"),
+        (("targets", 0), "x", "figures.targets.0 is x, which is not a recipe; allowed: proposed-45"),
+        (("steps",), "tabel3", "figures.steps is tabel3, which is not a table, did you mean 'table3'?"),
+    ],
+)
+def test_a_figure_that_names_what_is_not_there(folder, keys, value, words):
+    change = lambda section: section.__setitem__(keys[-1], value)  # noqa: E731
+    assert words in complaint(folder, "config", change, ("figures", *keys[:-1]))
+
+
+@pytest.mark.parametrize(
+    ("claim", "words"),
+    [
+        ({"order": ["hps/blurr-30/swin-t"]}, "order.0 is hps/blurr-30/swin-t: unknown supervision 'blurr-30', did"),
+        ({"order": ["{set}/pseudo/swin-t"]}, "order.0 is {set}/pseudo/swin-t, and over and across fill in nothing"),
+        ({"over": {"b": ["swin-u"]}, "order": ["hps/pseudo/{b}"]}, "unknown backbone 'swin-u', did you mean 'swin-t'?"),
+        ({"order": ["hps/pseudo/swin-t"], "above": ["hps/human/swin-t"]}, "has above, order; allowed: order, or"),
+        ({}, "has no comparison; allowed: order, or all and above"),
+    ],
+)
+def test_a_claim_that_cannot_be_judged(folder, claim, words):
+    mine = {"mine": {"statement": "One is better.", "section": "-", **claim}}
+    said = complaint(folder, "paper/claims", lambda section: section["claims"].update(mine))
+    assert "claims.mine" in said and words in said
+
+
+def test_published_numbers_of_a_table_that_is_not_there(folder):
+    rename = lambda section: section.update(table9=section.pop("table1"))  # noqa: E731
+    assert "published.table9 is not a table, did you mean" in complaint(
+        folder, "paper/published", rename, ("published",)
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("pools: {hps: [", "is not YAML: "),
+        ("- a list", "not keys with values"),
+        ("\xff", "is not UTF-8 text"),
+        (None, "is missing"),
+    ],
+)
+def test_a_file_that_is_not_a_config(tmp_path, text, words):
+    file = tmp_path / "mine.yaml"
+    if text:
+        file.write_text(text, encoding="latin-1")
+    with pytest.raises(UserError, match=rf"mine.yaml .*{words}.*\.$|mine.yaml {words}.*\.$"):
+        load([file])
+
+
+def test_a_config_in_json_with_tabs_is_taken(tmp_path):
+    file = tmp_path / "mine.json"
+    file.write_text('{\n\t"seed": 3\n}')
+    assert load([file])["seed"] == 3
+
+
+def test_no_word_of_the_validators_own_reaches_anybody(folder):
+    """Every kind of mistake that the models can find, in one place each."""
+    wrong = [5, "x", None, [], {}, [1, 2, 3], True, -1.5]
+    for name, keys, _, _ in VALUES[::7]:
+        for value in wrong:
+            said = complaint(folder, name, lambda s, k=keys[-1], v=value: s.__setitem__(k, v), keys[:-1]) or ""
+            for words in ("Input", "should", "Field required", "pydantic", "Extra"):
+                assert words not in said, said
 
 
 def test_enough_was_tried():

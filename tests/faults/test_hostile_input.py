@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from paper import labels
 from PIL import Image
 
 from blemish.corruption.diffusion import Diffusion
@@ -20,7 +21,6 @@ from blemish.data.records import clean, is_id, read_ids, read_records
 from blemish.data.tfrecords import write_examples
 from blemish.detection import checkpoints
 from blemish.errors import UserError
-from blemish.labels.annotators import Policy
 from blemish.labels.binarize import SCORES, label_split
 from blemish.sources import hps, hub
 from blemish.sources.mirror import fetch_images
@@ -255,7 +255,7 @@ def test_names_in_richhf(tmp_path):
     scores = {score: [0.5] for score in SCORES}
     examples = [{"filename": name.encode(), "artifact_map": picture(0), **scores} for name in names]
     write_examples(tmp_path / "train.tfrecord", examples)
-    policy = Policy(3, 2, 10, {"all_zero": "keep", "saturated": "keep"}, "ignore", unreadable_allowed=0.9)
+    policy = labels(scores="ignore", unreadable_allowed=0.9)
     files = [tmp_path / name for name in ("labels.parquet", "audit.csv", "summary.json")]
     label_split([tmp_path / "train.tfrecord"], "train", policy, *files)
     assert read_ids(files[0]) == ["up", "passwd", "0001b9cd-0d2a"]

@@ -77,12 +77,13 @@ def leftovers(folder):
 
 INVERT = """
     from blemish.corruption.diffusion import Diffusion
-    from blemish.corruption.renoise import ReNoise
+    from blemish.config.load import load
+    from blemish.corruption.settings import ReNoise
     from blemish.corruption.invert import invert_shard
     diffusion = Diffusion.load("{root}/resources/mini/diffusion")
     for n, previous in ((0, None), (2, Path("0.safetensors"))):
         state = Path("." + str(n) + ".state")
-        settings = ReNoise(renoise=0, reg_steps=0)
+        settings = ReNoise(**load()["renoise"] | {{"R": 0, "reg_steps": 0}})
         out = Path(str(n) + ".safetensors")
         invert_shard(Path("{source}/images.parquet"), previous, out, state, diffusion, settings, 50, n, 0, 2)
     """

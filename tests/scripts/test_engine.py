@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from paper import renoise
 
 from blemish.corruption.latents import Latents
 from blemish.data.records import Record, read_records, write_records
@@ -48,7 +49,7 @@ def test_an_image_is_inverted_and_corrupted(tmp_path, tiny_diffusion):
             {
                 "input": images,
                 "output": {"inversion": files["inversion"]},
-                "params": shared | {"settings": {"steps": 50, "stride": 5, "average_early": [0, 5]}},
+                "params": shared | {"steps": 50, "renoise": renoise().model_dump(mode="json")},
                 "wildcards": {"n": "2"},
                 "log": [str(tmp_path / "invert.log")],
             },

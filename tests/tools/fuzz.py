@@ -20,6 +20,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+from paper import labels
 from PIL import Image
 
 from blemish.data import tfrecords
@@ -30,7 +31,7 @@ from blemish.labels.binarize import SCORES, _analyse
 from blemish.sources.tars import Skipped, read_samples
 
 SLOWEST = 2.0  # seconds of a processor
-POLICY = annotators.Policy(3, 2, 10, {"all_zero": "keep", "saturated": "keep"})
+POLICY = labels()
 
 
 def encoded_maps() -> list[bytes]:

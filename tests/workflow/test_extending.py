@@ -107,7 +107,7 @@ def test_a_pool_cannot_take_the_name_of_another_train_set(checkout):
 def test_a_row_in_a_table(planned, checkout):
     counts = planned("A row in a table")
     assert counts["train_detector"] == 12 and counts["corrupt"] == 10  # two more than without the row
-    rows = yaml.safe_load((checkout / "config/tables.yaml").read_text())["tables"]["table2"]["rows"]
+    rows = yaml.safe_load((checkout / "config/paper/tables.yaml").read_text())["tables"]["table2"]["rows"]
     assert rows[0] == {"label": "Downscale", "supervision": "downscale-30"}
 
 

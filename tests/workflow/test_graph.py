@@ -57,7 +57,7 @@ def test_the_readmes_example_adds_a_method(checkout):
     (checkout / code[1]).write_text(code[2])
     with open(checkout / "config/corruptions.yaml", "a") as recipes:
         recipes.write(recipe)
-    tables = checkout / "config/tables.yaml"
+    tables = checkout / "config/paper/tables.yaml"
     neighbour = "      - {label: Rotation, supervision: rotation-30}\n"
     assert neighbour in tables.read_text()
     tables.write_text(tables.read_text().replace(neighbour, neighbour + row))

@@ -178,7 +178,7 @@ def test_a_deeper_recipe_extends_the_trajectory(run):
 
 
 def test_a_tables_label_reaches_what_prints_it(run):
-    edit(run, "config/tables.yaml", "[RichHF-100, Human labels]", "[RichHF-100, People]")
+    edit(run, "config/paper/tables.yaml", "[RichHF-100, Human labels]", "[RichHF-100, People]")
     counts, said = stale(run)
     assert counts == {"table": 1, "show_tables": 1, "claims": 1} | RECORD
     assert sentences(said, "Write") == {"Write table1, ours beside the paper's"}
@@ -186,7 +186,12 @@ def test_a_tables_label_reaches_what_prints_it(run):
 
 def test_a_new_row_adds_its_detectors(run):
     row = "      - {label: Rotation, supervision: rotation-30}\n"
-    edit(run, "config/tables.yaml", row, row + row.replace("Rotation", "Downscale").replace("rotation", "downscale"))
+    edit(
+        run,
+        "config/paper/tables.yaml",
+        row,
+        row + row.replace("Rotation", "Downscale").replace("rotation", "downscale"),
+    )
     counts, said = stale(run)
     assert counts == DETECTORS | RECORD | {"corrupt": 2, "cost": 1, "train_detector": 2, "evaluate": 2, "table": 1}
     # The regions of the other backbone were corrupted for the contact sheet.
@@ -200,7 +205,7 @@ def test_a_new_backbone_adds_its_own_and_inverts_nothing(run):
     edit(run, "config/config.yaml", backbone, backbone + backbone.replace("swin-t:", "swin-u:"))
     column = "      - {label: ConvNeXt, train_set: hps, backbone: convnext-t}\n"
     table4 = column + "    rows:\n      - {label: Image latent"
-    edit(run, "config/tables.yaml", table4, column.replace("convnext-t", "swin-u") + table4)
+    edit(run, "config/paper/tables.yaml", table4, column.replace("convnext-t", "swin-u") + table4)
     counts, said = stale(run)
     assert counts == DETECTORS | RECORD | {
         "fetch_segmentation": 1,

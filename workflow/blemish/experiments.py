@@ -45,7 +45,7 @@ def cell(row: Mapping, column: Mapping) -> Detector:
     if missing:
         raise UserError(
             f"tables: the cell in {_where(row, column)} lacks {' and '.join(missing)}: "
-            "give it in that row or that column of config/tables.yaml."
+            "give it in that row or that column of config/paper/tables.yaml."
         )
     return Detector(*(entry[field] for field in Detector._fields))
 

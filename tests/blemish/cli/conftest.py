@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from blemish import config, validation
 from blemish.cli import __main__ as cli
+from blemish.config import load as config
 
 torch.set_num_threads(1)
 
@@ -69,8 +69,7 @@ def no_results(tmp_path, monkeypatch):
     """A working directory in which no run has left detectors."""
     home = tmp_path / "home"
     home.mkdir()
-    for name in ("config", "workflow/schemas", "resources/mini/diffusion"):
+    for name in ("config", "resources/mini/diffusion"):
         shutil.copytree(config.HOME / name, home / name)
-    for module in (config, validation):
-        monkeypatch.setattr(module, "HOME", home)
+    monkeypatch.setattr(config, "HOME", home)
     monkeypatch.chdir(tmp_path)

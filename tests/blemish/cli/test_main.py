@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from blemish.reference import ROOT
+from blemish.config.load import ROOT
 
 
 def test_help_needs_nothing_heavy():

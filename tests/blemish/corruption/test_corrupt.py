@@ -7,13 +7,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from paper import renoise
 from safetensors.torch import load_file
 
 from blemish.corruption.corrupt import corrupt_shard
 from blemish.corruption.invert import invert_shard
 from blemish.corruption.latents import Latents
 from blemish.corruption.mask import blend, latent_mask
-from blemish.corruption.renoise import ReNoise
 from blemish.corruption.sampling import random_generator
 from blemish.data.records import Record, read_ids, read_records, write_records
 from blemish.errors import UserError
@@ -32,7 +32,7 @@ def inverted(tmp_path, diffusion, shard):
 
 def run_inversion(diffusion, shard, out, n, batch_size=2, seed=5, settings=None, previous=None):
     state = out.parent / "state"
-    invert_shard(shard[0], previous, out, state, diffusion, settings or ReNoise(), 50, n, seed, batch_size)
+    invert_shard(shard[0], previous, out, state, diffusion, settings or renoise(), 50, n, seed, batch_size)
 
 
 def run_corruption(diffusion, shard, inverted, out, recipe=PROPOSED, batch_size=2, rule="any"):
@@ -100,7 +100,7 @@ def test_an_inversion_shard_holds_what_was_asked_for(inverted, shard):
     assert not (inverted[2].parent / "state").exists()
 
 
-@pytest.mark.parametrize("settings", [ReNoise(), ReNoise(reference="noised")])
+@pytest.mark.parametrize("settings", [renoise(), renoise(reference="noised")])
 def test_a_deeper_inversion_goes_on_from_the_stored_one(tmp_path, diffusion, shard, settings):
     run_inversion(diffusion, shard, tmp_path / "long", 3, settings=settings)
     for n, previous in ((0, None), (1, "0"), (3, "1")):
@@ -112,7 +112,7 @@ def test_a_deeper_inversion_goes_on_from_the_stored_one(tmp_path, diffusion, sha
     assert Latents(tmp_path / "long").evaluations == Latents(tmp_path / "3").evaluations
 
 
-@pytest.mark.parametrize("change", [{"seed": 6}, {"settings": ReNoise(renoise=0)}, {"n": 0}])
+@pytest.mark.parametrize("change", [{"seed": 6}, {"settings": renoise(R=0)}, {"n": 0}])
 def test_an_inversion_of_something_else_is_not_taken_further(diffusion, shard, inverted, change):
     with pytest.raises(UserError, match="no earlier step"):
         run_inversion(diffusion, shard, inverted[2], **{"n": 2, "previous": inverted[1]} | change)

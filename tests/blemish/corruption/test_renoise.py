@@ -1,5 +1,4 @@
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +8,9 @@ import torch.nn.functional as F
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from paper import renoise
 
-from blemish.corruption.renoise import ReNoise, draw_shifts, invert, pair_gradient, patch_kl_gradient, regularise
+from blemish.corruption.renoise import draw_shifts, invert, pair_gradient, patch_kl_gradient, regularise
 from blemish.corruption.sampling import Counting, resample
 from blemish.corruption.schedule import Schedule
 from blemish.errors import UserError
@@ -21,7 +21,7 @@ CONFIG = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_lin
 SCHEDULE = Schedule.from_config(CONFIG, 50)
 COARSE = Schedule.from_config(CONFIG, 10)  # early timesteps in three steps
 SHARED = ["average", "average_early", "average_late", "reg_steps", "lambda_kl", "lambda_pair", "pair_rolls"]
-PLAIN = ReNoise(renoise=0, reg_steps=0)
+PLAIN = renoise(R=0, reg_steps=0)
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +44,9 @@ def seeded(seeds):
 
 
 def settings_of(case):
-    return ReNoise(
-        renoise=case["renoise_steps"],
-        max_renoise_early=case["max_renoise_steps_early"],
+    return renoise(
+        R=case["renoise_steps"],
+        R_early=case["max_renoise_steps_early"],
         reference=case["reference_latent"],
         **{name: case[name] for name in SHARED},
     )
@@ -80,12 +80,12 @@ def a_batch(size=16, count=3):
 @pytest.mark.parametrize(
     "chosen",
     [
-        ReNoise(),
-        ReNoise(renoise=9),
-        ReNoise(renoise=9, average=False),
-        ReNoise(reference="noised"),
-        ReNoise(lambda_kl=0),
-        ReNoise(lambda_pair=0),
+        renoise(),
+        renoise(R=9),
+        renoise(R=9, average=False),
+        renoise(reference="noised"),
+        renoise(lambda_kl=0),
+        renoise(lambda_pair=0),
     ],
 )
 def test_a_batch_gives_what_its_samples_give_alone(chosen):
@@ -101,10 +101,10 @@ def test_a_batch_gives_what_its_samples_give_alone(chosen):
 
 def test_going_on_is_one_long_run_bit_for_bit():
     z0, c = a_batch()
-    long = invert(z0, c, curved, SCHEDULE, ReNoise(), [5, 14], seeded([1, 2, 3]))
+    long = invert(z0, c, curved, SCHEDULE, renoise(), [5, 14], seeded([1, 2, 3]))
     generators = seeded([1, 2, 3])
-    short = invert(z0, c, curved, SCHEDULE, ReNoise(), [5], generators)
-    further = invert(z0, c, curved, SCHEDULE, ReNoise(), [14], generators, start=(5, short[5]))
+    short = invert(z0, c, curved, SCHEDULE, renoise(), [5], generators)
+    further = invert(z0, c, curved, SCHEDULE, renoise(), [14], generators, start=(5, short[5]))
     assert torch.equal(short[5], long[5])
     assert further.keys() == {14}
     assert torch.equal(further[14], long[14])
@@ -112,9 +112,9 @@ def test_going_on_is_one_long_run_bit_for_bit():
 
 def test_the_seed_matters_where_the_pair_term_does():
     z0, c = a_batch()
-    one, other = (invert(z0, c, curved, SCHEDULE, ReNoise(), [2], seeded([s] * 3))[2] for s in (1, 2))
+    one, other = (invert(z0, c, curved, SCHEDULE, renoise(), [2], seeded([s] * 3))[2] for s in (1, 2))
     assert not torch.equal(one, other)
-    unpaired = replace(ReNoise(), lambda_pair=0)
+    unpaired = renoise(lambda_pair=0)
     one, other = (invert(z0, c, curved, SCHEDULE, unpaired, [2], seeded([s] * 3))[2] for s in (1, 2))
     assert torch.equal(one, other)
 
@@ -137,7 +137,7 @@ def test_plain_inversion_is_undone_by_resampling_where_the_noise_is_known(n):
 def test_renoise_comes_closer_to_the_image_than_plain_inversion():
     z0, c = a_batch()
     errors = []
-    for chosen in (PLAIN, ReNoise(reg_steps=0), ReNoise(renoise=9, average=False, reg_steps=0)):
+    for chosen in (PLAIN, renoise(reg_steps=0), renoise(R=9, average=False, reg_steps=0)):
         z = invert(z0, c, curved, SCHEDULE, chosen, [10], seeded([1, 2, 3]))[10]
         errors.append((resample(z, 10, c, curved, SCHEDULE) - z0).square().mean())
     assert errors[0] > errors[1] > errors[2]
@@ -146,12 +146,12 @@ def test_renoise_comes_closer_to_the_image_than_plain_inversion():
 @pytest.mark.parametrize(
     ("chosen", "n", "evaluations"),
     [
-        (ReNoise(), 10, 30),
-        (ReNoise(renoise=9), 10, 70),
+        (renoise(), 10, 30),
+        (renoise(R=9), 10, 70),
         (PLAIN, 10, 10),
-        (ReNoise(reg_steps=0), 10, 20),
-        (ReNoise(lambda_kl=0), 10, 20),  # nothing needs the reference
-        (ReNoise(), 20, 13 * 3 + 7 * 2),  # a late step at R = 1 averages and regularises nothing
+        (renoise(reg_steps=0), 10, 20),
+        (renoise(lambda_kl=0), 10, 20),  # nothing needs the reference
+        (renoise(), 20, 13 * 3 + 7 * 2),  # a late step at R = 1 averages and regularises nothing
     ],
 )
 def test_evaluations_per_sample(chosen, n, evaluations):
@@ -167,7 +167,7 @@ def test_all_tables_cost_what_the_graph_promises():
     """
     z0, c = a_batch(size=8, count=1)
     counting = Counting(curved)
-    latents = invert(z0, c, counting, SCHEDULE, ReNoise(), [5, 10, 15, 20], seeded([1]))
+    latents = invert(z0, c, counting, SCHEDULE, renoise(), [5, 10, 15, 20], seeded([1]))
     for _backbone in range(2):
         for n in (5, 10, 15, 20, 20, 20, 20):
             resample(latents[n], n, c, counting, SCHEDULE)
@@ -203,7 +203,7 @@ def gradient(loss, x, *arguments):
 @pytest.mark.parametrize("size", [4, 8, 12, 16, 20, 44, 64])
 def test_the_pair_terms_gradient(size):
     x, _ = a_batch(size, count=2)
-    shifts = draw_shifts(x.shape, ReNoise(), seeded([5, 6]))[0, 0]
+    shifts = draw_shifts(x.shape, renoise(), seeded([5, 6]))[0, 0]
     expected = gradient(pair_loss, x, shifts)
     torch.testing.assert_close(pair_gradient(x, shifts), expected, rtol=1e-4, atol=1e-4 * expected.abs().max())
 
@@ -218,7 +218,7 @@ def test_the_kl_terms_gradient(size):
 
 @pytest.mark.parametrize("side", [8, 16, 24, 64, 96])
 def test_shifts_are_those_of_one_draw_after_the_other(side):
-    chosen = ReNoise(reg_steps=2, pair_rolls=3)
+    chosen = renoise(reg_steps=2, pair_rolls=3)
     shifts = draw_shifts(torch.Size([2, 4, side, side]), chosen, seeded([1, 2]))
     sides = [side // 2**level for level in range(shifts.shape[2])]
     assert sides[-1] <= 8 and all(s > 8 for s in sides[:-1])
@@ -233,19 +233,17 @@ def test_shifts_are_those_of_one_draw_after_the_other(side):
 
 def test_regularisation_makes_a_prediction_less_correlated_with_itself():
     smooth = F.avg_pool2d(a_batch(16)[0], 3, 1, 1) * 3
-    shifts = draw_shifts(smooth.shape, ReNoise(), seeded([1, 2, 3]))[0, 0]
-    after = regularise(smooth, None, ReNoise(lambda_kl=0), seeded([1, 2, 3]))
+    shifts = draw_shifts(smooth.shape, renoise(), seeded([1, 2, 3]))[0, 0]
+    after = regularise(smooth, None, renoise(lambda_kl=0), seeded([1, 2, 3]))
     assert pair_loss(after, shifts) < 0.9 * pair_loss(smooth, shifts)
 
 
 def test_what_cannot_be_inverted_is_refused():
-    with pytest.raises(UserError, match="clean"):
-        ReNoise(reference="blurred")
     z0 = torch.zeros(1, 4, 8, 12)
     with pytest.raises(UserError, match="square"):
-        invert(z0, torch.zeros(1, 1, 1, 1), curved, SCHEDULE, ReNoise(), [1], seeded([1]))
+        invert(z0, torch.zeros(1, 1, 1, 1), curved, SCHEDULE, renoise(), [1], seeded([1]))
 
 
 def test_nothing_asked_for_costs_nothing():
     z0, c = a_batch(8)
-    assert invert(z0, c, None, SCHEDULE, ReNoise(), [], seeded([1, 2, 3])) == {}
+    assert invert(z0, c, None, SCHEDULE, renoise(), [], seeded([1, 2, 3])) == {}

@@ -7,11 +7,12 @@ import copy
 import numpy as np
 import pytest
 import torch
+from paper import renoise
 
 from blemish.corruption import methods
 from blemish.corruption.diffusion import Diffusion
 from blemish.corruption.mask import blend, latent_mask
-from blemish.corruption.renoise import ReNoise, invert
+from blemish.corruption.renoise import invert
 from blemish.corruption.sampling import resample
 
 
@@ -31,7 +32,7 @@ def generators():
 @pytest.mark.parametrize("reference", ["clean", "noised"])
 def test_inversion_and_resampling(absent, reference):
     schedule = absent.schedule(50)
-    settings = ReNoise(early_below=30, average_late=(1, 2), reg_steps=1, pair_rolls=1, reference=reference)
+    settings = renoise(early_below=30, average_late=(1, 2), reg_steps=1, pair_rolls=1, reference=reference)
     condition = absent.embed(["a face", "a hand"])
     z0 = absent.encode(np.zeros((2, 16, 16, 3), np.uint8), generators())
     kept = invert(z0, condition, absent.denoiser, schedule, settings, [2, 3], generators(), noise=z0)

@@ -8,11 +8,11 @@ import pytest
 from benchmarks.simulated_richhf import encode_map, simulate
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from paper import labels
 from PIL import Image
 
 from blemish.labels.annotators import (
     Evidence,
-    Policy,
     annotators_of_scores,
     binarize,
     decide,
@@ -21,7 +21,7 @@ from blemish.labels.annotators import (
     weigh,
 )
 
-POLICY = Policy(annotators=3, votes=2, tolerance=10, ambiguous={"all_zero": "keep", "saturated": "drop"})
+POLICY = labels(ambiguous={"all_zero": "keep", "saturated": "drop"}, unreadable_allowed=0.0)
 QUALITIES = [50, 60, 75, 85, 95, None]  # None is PNG
 SAMPLES = 150
 
@@ -151,7 +151,7 @@ def evidence(from_map=None, from_scores=None, doubt=None):
     ],
 )
 def test_the_policy_decides_what_the_paper_leaves_open(found, scores, kept, reason):
-    verdict = decide(found, Policy(3, 2, 10, POLICY.ambiguous, scores))
+    verdict = decide(found, POLICY.model_copy(update={"scores": scores}))
     assert (verdict.kept, verdict.reason) == (kept, reason)
 
 

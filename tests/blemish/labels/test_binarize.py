@@ -7,15 +7,15 @@ import logging
 import numpy as np
 import pytest
 from benchmarks.simulated_richhf import encode_map, example, simulate
+from paper import labels
 
 from blemish.data.records import read_ids, read_records
 from blemish.data.tfrecords import read_examples, write_examples
 from blemish.errors import UserError
 from blemish.labels import binarize
-from blemish.labels.annotators import Policy
 from blemish.labels.binarize import label_split
 
-POLICY = Policy(annotators=3, votes=2, tolerance=10, ambiguous={"all_zero": "keep", "saturated": "drop"})
+POLICY = labels(ambiguous={"all_zero": "keep", "saturated": "drop"}, unreadable_allowed=0.0)
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from paper import renoise
 
 from blemish.corruption.diffusion import Diffusion
-from blemish.corruption.renoise import ReNoise, invert
+from blemish.corruption.renoise import invert
 from blemish.corruption.sampling import resample
 from blemish.miniworld.scenes import draw_scene
 
@@ -30,7 +31,7 @@ def test_inverting_and_resampling_gives_the_reconstruction_back(scenes):
     z0 = diffusion.encode(np.stack([s.image for s in scenes]), [torch.Generator().manual_seed(i) for i in range(6)])
     condition = diffusion.embed([s.caption for s in scenes])
     generators = [torch.Generator().manual_seed(i) for i in range(6)]
-    trajectory = invert(z0, condition, diffusion.denoiser, schedule, ReNoise(), [5, 10, 20], generators)
+    trajectory = invert(z0, condition, diffusion.denoiser, schedule, renoise(), [5, 10, 20], generators)
     for n, z in trajectory.items():
         back = resample(z, n, condition, diffusion.denoiser, schedule)
         assert psnr(diffusion.decode(back), diffusion.decode(z0)).min() > 30, n

@@ -2,10 +2,9 @@ import pytest
 import yaml
 from snakemake.settings.types import ConfigSettings
 
-from blemish import reference
+from blemish.config.load import ROOT, load
 from blemish.errors import UserError
 from blemish.planning import forecast
-from blemish.planning.forecast import load
 
 
 def test_the_config_is_merged_as_snakemake_does(tmp_path):
@@ -13,7 +12,7 @@ def test_the_config_is_merged_as_snakemake_does(tmp_path):
     overlay.write_text(yaml.safe_dump({"pools": {"hps": {"count": 30}}, "detectors": {"seeds": [1, 2]}}))
     merged = load([overlay])
     own = {key: merged[key] for key in ("pools", "detectors")}
-    base = [reference.ROOT / "config/config.yaml"]
+    base = [ROOT / "config/config.yaml"]
     theirs = ConfigSettings(configfiles=[*base, overlay]).overwrite_config
     assert own == {key: theirs[key] for key in own}
     assert merged["pools"]["hps"] == {"count": 30, "shards": 8}

@@ -3,7 +3,7 @@ from collections import Counter
 
 import pytest
 
-from blemish import reference
+from blemish.config.load import ROOT
 from blemish.data.digests import digest
 from blemish.planning.forecast import load
 from blemish.planning.rates import Rates, all_rates, duration, hours
@@ -88,7 +88,7 @@ def test_a_narrower_detectors_figures_are_not_the_papers(paper):
 
 
 def test_a_cpu_without_figures_is_not_guessed_at(paper):
-    mini = load([reference.ROOT / "config/mini.yaml"])
+    mini = load([ROOT / "config/mini.yaml"])
     assert by_device(mini, a=engine(paper), b=training(paper)) == {}
     (rates,) = all_rates(mini, {"a": engine(mini, device="a processor")})
     assert rates.device == "a processor"

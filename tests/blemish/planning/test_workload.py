@@ -6,12 +6,13 @@ import torch
 import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from paper import renoise
 
 from blemish.corruption.corrupt import corrupt_shard
 from blemish.corruption.cost import alone, evaluations, shared
 from blemish.corruption.invert import invert_shard
 from blemish.corruption.latents import Latents
-from blemish.corruption.renoise import ReNoise, invert
+from blemish.corruption.renoise import invert
 from blemish.corruption.sampling import Counting, resample
 from blemish.corruption.schedule import Schedule
 from blemish.experiments import before, stored
@@ -28,13 +29,13 @@ def ranges():
     return st.tuples(st.integers(0, 4), st.integers(0, 4))
 
 
-@example(ReNoise(average=False, average_early=(3, 4), lambda_pair=0.0, reg_steps=1), 0, 2)
+@example(renoise(average=False, average_early=(3, 4), lambda_pair=0.0, reg_steps=1), 0, 2)
 @settings(deadline=None, max_examples=60)
 @given(
     st.builds(
-        ReNoise,
-        renoise=st.integers(0, 6),
-        max_renoise_early=st.integers(0, 5),
+        renoise,
+        R=st.integers(0, 6),
+        R_early=st.integers(0, 5),
         early_below=st.sampled_from([0, 30, 1000]),
         average=st.booleans(),
         average_early=ranges(),
@@ -62,13 +63,13 @@ def test_sharing_and_not_sharing_cost_what_a_model_evaluates(diffusion):
     def count(parts):
         denoiser = Counting(diffusion.denoiser)
         for first, n in parts:
-            invert(z, c, denoiser, schedule, ReNoise(), [n], [torch.Generator()], start=(first, z))
+            invert(z, c, denoiser, schedule, renoise(), [n], [torch.Generator()], start=(first, z))
         for n in (2, 3):
             resample(z, n, c, denoiser, schedule)
         return denoiser.samples
 
-    assert shared([2, 3], 2, ReNoise(), schedule) == count([(0, 2), (2, 3)])
-    assert alone([2, 3], ReNoise(), schedule) == count([(0, 2), (0, 3)])
+    assert shared([2, 3], 2, renoise(), schedule) == count([(0, 2), (2, 3)])
+    assert alone([2, 3], renoise(), schedule) == count([(0, 2), (0, 3)])
 
 
 @pytest.mark.parametrize(
@@ -85,11 +86,11 @@ def test_tables_1_to_4_cost_at_most_what_was_promised(pool, most, most_alone):
     """At R = 1. With a reference at every step it is exactly that; late steps do without."""
     made = [d for d in tables.detectors(CONFIG["tables"]["tables"]) if d.train_set == pool and d.supervision in RECIPES]
     depths = [50 - RECIPES[d.supervision]["step"] for d in made]
-    always = ReNoise(early_below=1000)
+    always = renoise(early_below=1000)
     assert shared(depths, 5, always, SCHEDULE) == most
     assert alone(depths, always, SCHEDULE) == most_alone
-    assert shared(depths, 5, ReNoise(), SCHEDULE) < most
-    assert alone(depths, ReNoise(), SCHEDULE) < most_alone
+    assert shared(depths, 5, renoise(), SCHEDULE) < most
+    assert alone(depths, renoise(), SCHEDULE) < most_alone
 
 
 def graph_of(*files):
@@ -100,7 +101,7 @@ def config(**pools):
     return {
         "pools": {name: {"shards": shards} for name, shards in pools.items()},
         "recipes": {"proposed-48": {"method": "proposed", "step": 48}},
-        "inversion": {"stride": 5},
+        "schedule": {"stride": 5},
         "detectors": {"iterations": 10, "selector_iterations": 3, "batch_size": 4},
     }
 
@@ -125,10 +126,10 @@ def test_only_files_that_stand_for_jobs_are_counted():
 
 
 def test_a_pool_without_recipes_costs_nothing():
-    done = work(graph_of(), config(hps=2), sizes(hps=100, test=5), ReNoise(), SCHEDULE)
+    done = work(graph_of(), config(hps=2), sizes(hps=100, test=5), renoise(), SCHEDULE)
     assert tuple(done) == STAGES
     assert not any(total(jobs).total() for jobs in done.values())
-    assert shared([], 5, ReNoise(), SCHEDULE) == alone([], ReNoise(), SCHEDULE) == 0
+    assert shared([], 5, renoise(), SCHEDULE) == alone([], renoise(), SCHEDULE) == 0
 
 
 def test_training_and_evaluation_are_counted_in_images():
@@ -138,7 +139,7 @@ def test_training_and_evaluation_are_counted_in_images():
         "detectors/hps/pseudo/swin-t/seed-0/metrics.json",
         "regions/hps/swin-t/1.parquet",
     )
-    done = work(graph, config(hps=2), sizes(hps=100, test=5), ReNoise(), SCHEDULE)
+    done = work(graph, config(hps=2), sizes(hps=100, test=5), renoise(), SCHEDULE)
     assert total(done["selector"]) == {"started": 1, "trained/swin-t": 3 * 4, "bytes": 1000}
     assert total(done["detectors"]) == {"started": 1, "trained/swin-t": 10 * 4, "bytes": 1000}
     assert total(done["evaluation"]) == {"started": 1, "segmented/swin-t": 5}
@@ -148,7 +149,7 @@ def test_training_and_evaluation_are_counted_in_images():
 def test_a_shards_work_is_what_its_jobs_count_and_write(tmp_path, diffusion, shard):
     files, previous = {n: tmp_path / f"{n}.safetensors" for n in (0, 2)}, None
     for n, out in files.items():
-        invert_shard(shard[0], previous, out, tmp_path / "state", diffusion, ReNoise(), 50, n, 0, 5)
+        invert_shard(shard[0], previous, out, tmp_path / "state", diffusion, renoise(), 50, n, 0, 5)
         previous = out
     recipe, out = {"name": "proposed-48", "method": "proposed", "step": 48}, tmp_path / "out.parquet"
     csv, state = tmp_path / "out.csv", tmp_path / "state"
@@ -157,7 +158,7 @@ def test_a_shards_work_is_what_its_jobs_count_and_write(tmp_path, diffusion, sha
 
     names = ["inversion/hps/0/0.safetensors", "inversion/hps/0/2.safetensors"]
     graph = graph_of(*names, "corrupted/hps/proposed-48/swin-t/0.parquet")
-    done = work(graph, config(hps=1), sizes(hps=5), ReNoise(), diffusion.schedule(50))
+    done = work(graph, config(hps=1), sizes(hps=5), renoise(), diffusion.schedule(50))
     (inversion,) = done["inversion"]  # one after the other
     assert inversion["inverted"] == Latents(files[2]).evaluations
     assert inversion["started"] == 2 and inversion["encoded"] == 5

@@ -15,9 +15,9 @@ from blemish.experiments import Detector
 from blemish.report import claims, tables
 
 ROOT = Path(__file__).parents[3]
-TABLES = yaml.safe_load((ROOT / "config/tables.yaml").read_text())["tables"]
-PUBLISHED = yaml.safe_load((ROOT / "config/published.yaml").read_text())["published"]
-CLAIMS = yaml.safe_load((ROOT / "config/claims.yaml").read_text())["claims"]
+TABLES = yaml.safe_load((ROOT / "config/paper/tables.yaml").read_text())["tables"]
+PUBLISHED = yaml.safe_load((ROOT / "config/paper/published.yaml").read_text())["published"]
+CLAIMS = yaml.safe_load((ROOT / "config/paper/claims.yaml").read_text())["claims"]
 PAPER = tables.published_numbers(TABLES, PUBLISHED)
 
 A, B, C = (Detector("hps", name, "swin-t") for name in ("a", "b", "c"))

@@ -1,9 +1,9 @@
 import pandas as pd
 import pytest
+from paper import renoise
 
 from blemish.corruption.corrupt import corrupt_shard
 from blemish.corruption.invert import invert_shard
-from blemish.corruption.renoise import ReNoise
 from blemish.report.cost import cost_table, to_markdown
 
 DEPTHS = {"two": 2, "three": 3}
@@ -16,7 +16,7 @@ def made(tmp_path, diffusion, shard):
     for n, previous in ((0, None), (2, 0), (3, 2)):
         inversions["hps", n] = [tmp_path / f"{n}.safetensors"]
         before = previous if previous is None else inversions["hps", previous][0]
-        invert_shard(shard[0], before, inversions["hps", n][0], state, diffusion, ReNoise(), 50, n, 0, 5)
+        invert_shard(shard[0], before, inversions["hps", n][0], state, diffusion, renoise(), 50, n, 0, 5)
     strength = {}
     for name, n in DEPTHS.items():
         recipe, csv = {"name": name, "method": "proposed", "step": 50 - n}, tmp_path / f"{name}.csv"
@@ -27,7 +27,7 @@ def made(tmp_path, diffusion, shard):
 
 
 def test_the_trajectory_counts_once_and_every_corruption_for_itself(made, diffusion):
-    table = cost_table(*made, DEPTHS, 2, ReNoise(), diffusion.schedule(50))
+    table = cost_table(*made, DEPTHS, 2, renoise(), diffusion.schedule(50))
     rows = table.set_index("work")
     assert table["work"].tolist() == ["inversion", "two", "three", "all"]
     assert rows["images"].tolist() == [5, 10, 10, 5]
@@ -38,12 +38,12 @@ def test_the_trajectory_counts_once_and_every_corruption_for_itself(made, diffus
 
 def test_shards_add_up(made, diffusion):
     twice = [{key: paths * 2 for key, paths in files.items()} for files in made]
-    one, two = (cost_table(*files, DEPTHS, 2, ReNoise(), diffusion.schedule(50)) for files in (made, twice))
+    one, two = (cost_table(*files, DEPTHS, 2, renoise(), diffusion.schedule(50)) for files in (made, twice))
     numbers = ["images", "evaluations", "forecast", "alone"]
     pd.testing.assert_frame_equal(two[numbers], one[numbers] * 2)
 
 
 def test_the_text_shows_each_image_s_share(made, diffusion):
-    text = to_markdown(cost_table(*made, DEPTHS, 2, ReNoise(), diffusion.schedule(50)))
+    text = to_markdown(cost_table(*made, DEPTHS, 2, renoise(), diffusion.schedule(50)))
     assert "| hps | all | 5 | 85 | 17.0 | 95 | 200 |" in text
     assert "| hps | inversion | 5 | 45 | 9.0 | 45 |  |" in text

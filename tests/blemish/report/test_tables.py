@@ -19,8 +19,8 @@ from blemish.report import tables
 from blemish.report.text import escape_latex, escape_markdown, markdown, without_repeats
 
 ROOT = Path(__file__).parents[3]
-TABLES = yaml.safe_load((ROOT / "config/tables.yaml").read_text())["tables"]
-PUBLISHED = yaml.safe_load((ROOT / "config/published.yaml").read_text())["published"]
+TABLES = yaml.safe_load((ROOT / "config/paper/tables.yaml").read_text())["tables"]
+PUBLISHED = yaml.safe_load((ROOT / "config/paper/published.yaml").read_text())["published"]
 RECIPES = yaml.safe_load((ROOT / "config/corruptions.yaml").read_text())["recipes"]
 BACKBONES = ["swin-t", "convnext-t"]
 TRAIN_SETS = ["richhf-100", "hps", "richhf-7701"]

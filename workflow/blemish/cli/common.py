@@ -42,7 +42,7 @@ def configure(overlays: Sequence[Path] | None) -> dict:
     Raises:
         UserError: a file is missing or faulty.
     """
-    from blemish.config import HOME, load
+    from blemish.config.load import HOME, load
 
     config = load(overlays or [HOME / "config" / "mini.yaml"])
     said = ", ".join(map(str, overlays)) if overlays else "the embedded mini world (config/mini.yaml)"
@@ -80,7 +80,7 @@ def default_weights(config: Mapping, pattern: str) -> list[Path]:
     Raises:
         UserError: there are none.
     """
-    from blemish.config import locate
+    from blemish.config.load import locate
 
     results = Path(config["pathvars"]["results"])
     found = sorted((locate(results) or results).glob(f"detectors/{pattern}/weights.safetensors"))

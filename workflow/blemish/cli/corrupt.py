@@ -11,6 +11,7 @@ import typer
 
 from blemish.cli import common
 from blemish.errors import UserError
+from blemish.words import closest
 
 
 def corrupt(
@@ -33,13 +34,13 @@ def corrupt(
     image's stem holds its prompt. DIR gets images/, masks/, records.parquet (both, and where they came from),
     strength.csv (how far each image was changed) and card.json (what was used).
     """
+    from blemish.config.check import check_recipe
     from blemish.sources import folder
-    from blemish.validation import check_recipe
 
     settings = common.configure(config)
     chosen = _recipe(recipe, settings["recipes"])
     own = {key: value for key, value in chosen.items() if key != "name"}
-    check_recipe(chosen["name"], own, settings["inversion"]["steps"], "--recipe")
+    check_recipe(chosen["name"], own, settings["schedule"]["steps"], "--recipe")
     found = folder.find(images)
     given = masks and folder.match_masks(found, masks)
     selector = None if masks else weights or common.selector_weights(settings)
@@ -52,20 +53,16 @@ def corrupt(
 
 def _recipe(text: str, recipes: Mapping[str, Mapping]) -> dict:
     """A recipe by its name, or from YAML; an own one is named after its method and step."""
-    import difflib
-
     import yaml
 
     if not text.lstrip().startswith("{"):
         if text in recipes:
             return {"name": text, **recipes[text]}
-        close = difflib.get_close_matches(text, recipes, n=1)
-        hint = f', did you mean "{close[0]}"?' if close else "."
-        raise UserError(f'there is no recipe "{text}"{hint} The config knows {", ".join(recipes)}.')
+        raise UserError(f'there is no recipe "{text}"{closest(text, recipes)}; the config knows {", ".join(recipes)}.')
     try:
         own = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise UserError(f"the recipe {text} is no YAML: write {{method: blur, step: 30, sigma: 2}}.") from error
+        raise UserError(f"the recipe {text} is not YAML. Write {{method: blur, step: 30, sigma: 2}}.") from error
     step = own.get("step")
     if not isinstance(own.get("method"), str) or not isinstance(step, int) or isinstance(step, bool) or step < 0:
         raise UserError(f"the recipe {text} lacks a method or a step: write {{method: blur, step: 30, sigma: 2}}.")
@@ -84,11 +81,11 @@ def _run(
     import json
     from dataclasses import replace
 
-    from blemish.config import model_folder
+    from blemish.config.load import model_folder
     from blemish.corruption.corrupt import corrupt_shard
     from blemish.corruption.diffusion import Diffusion
     from blemish.corruption.invert import invert_shard
-    from blemish.corruption.renoise import ReNoise
+    from blemish.corruption.settings import ReNoise
     from blemish.data.records import read_records, write_records
 
     model = model_folder(config)
@@ -109,9 +106,7 @@ def _run(
         pairs = zip(read_records(clean, []), judged, strict=True)
         write_records(regions, (replace(record, mask=probability >= tau) for record, (_, probability) in pairs))
 
-    inversion = dict(config["inversion"])
-    steps = inversion.pop("steps")
-    inversion.pop("stride")
+    steps, renoise = config["schedule"]["steps"], ReNoise(**config["renoise"])
     shared = {
         "diffusion": Diffusion.load(model, config["device"], config["dtype"]),
         "steps": steps,
@@ -119,9 +114,7 @@ def _run(
         "batch_size": config["corruption"]["batch_size"],
     }
     latents = work / "inversion.safetensors"
-    invert_shard(
-        clean, None, latents, work / "inverting", settings=ReNoise(**inversion), n=steps - recipe["step"], **shared
-    )
+    invert_shard(clean, None, latents, work / "inverting", settings=renoise, n=steps - recipe["step"], **shared)
     corrupt_shard(
         images=clean,
         masks=regions,
@@ -141,7 +134,8 @@ def _run(
         "diffusion": config["sources"]["diffusion"] | {"dtype": config["dtype"]},
         "resolution": config["resolution"],
         "seed": config["seed"],
-        "inversion": config["inversion"],
+        "steps": steps,
+        "renoise": config["renoise"],
         "mask_rule": config["corruption"]["mask_rule"],
         "regions": {"weights": str(selector), "tau": config["selector"]["tau"]} if selector else "given",
     }

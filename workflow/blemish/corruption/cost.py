@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from blemish.experiments import before, stored
 
 if TYPE_CHECKING:
-    from blemish.corruption.renoise import ReNoise
     from blemish.corruption.schedule import Schedule
+    from blemish.corruption.settings import ReNoise
 
 
 def evaluations(first: int, last: int, settings: ReNoise, schedule: Schedule) -> int:
@@ -20,7 +20,7 @@ def evaluations(first: int, last: int, settings: ReNoise, schedule: Schedule) ->
 def _step(t: int, settings: ReNoise) -> int:
     """R + 1 predictions, and the reference's where one of them is drawn towards it (see `inversion`)."""
     early = t < settings.early_below
-    further = min(settings.max_renoise_early, settings.renoise) if early else settings.renoise
+    further = min(settings.R_early, settings.R) if early else settings.R
     lo, _ = settings.average_early if early else settings.average_late
     regularised = further >= lo or (not settings.average and further > 0)
     return further + 1 + (settings.reg_steps > 0 and settings.lambda_kl > 0 and regularised)

@@ -209,7 +209,7 @@ class Diffusion:
                 if size == 1:
                     raise UserError(
                         f"one image does not fit into the GPU's memory ({network}): use a GPU with more, "
-                        "diffusion.dtype: bfloat16, or smaller images."
+                        "dtype: bfloat16, or smaller images."
                     ) from error
             self._limits[network] = size // 2
             torch.cuda.empty_cache()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +11,9 @@ import torch
 
 from blemish.corruption.diffusion import Diffusion
 from blemish.corruption.latents import Latents, join_latents, save_latents
-from blemish.corruption.renoise import ReNoise, invert
+from blemish.corruption.renoise import invert
 from blemish.corruption.sampling import Counting, random_generator, standard_normal
+from blemish.corruption.settings import ReNoise
 from blemish.corruption.shards import batches, finished, image_ids, part_file, whole
 from blemish.data.digests import digest, file_digest
 from blemish.data.prefetch import ahead, behind
@@ -55,7 +55,7 @@ def invert_shard(
     if not 0 <= n <= steps:
         raise UserError(f"{n} inversion steps are asked for and the schedule has {steps}.")
     ids = image_ids(images)
-    identity = digest(file_digest(images), diffusion.digest, asdict(settings), steps, seed)
+    identity = digest(file_digest(images), diffusion.digest, settings.model_dump(), steps, seed)
     reached = Latents(previous).verified() if previous else None
     if reached and (reached.identity != identity or reached.steps[-1] > n):
         raise UserError(f"{previous} is no earlier step of this inversion: delete it and make it anew.")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 
 import torch
@@ -15,6 +14,7 @@ import torch.nn.functional as F
 
 from blemish.corruption.sampling import Condition, Denoiser
 from blemish.corruption.schedule import Schedule
+from blemish.corruption.settings import ReNoise
 from blemish.errors import UserError
 
 PATCH = 4
@@ -22,32 +22,6 @@ PATCH = 4
 
 SMALLEST = 8
 """The pair term's pyramid ends with the first level whose side is at most this."""
-
-
-@dataclass(frozen=True)
-class ReNoise:
-    """The settings of one inversion. The paper says "ReNoise" (§4.3) and nothing more.
-
-    The defaults are those of the method's own Stable Diffusion example.
-    """
-
-    renoise: int = 1  # ASSUME: inversion.renoise, predictions per step beyond the first (R)
-    max_renoise_early: int = 5  # ASSUME: inversion.max_renoise_early, bound of R at early timesteps
-    early_below: int = 250  # ASSUME: inversion.early_below, timesteps below this are early
-    average: bool = True  # ASSUME: inversion.average, end a step with the mean of its predictions
-    average_early: tuple[int, int] = (0, 5)  # ASSUME: inversion.average_early, predictions lo <= i < hi in it
-    average_late: tuple[int, int] = (8, 10)  # ASSUME: inversion.average_late, the same at later timesteps
-    reg_steps: int = 4  # ASSUME: inversion.reg_steps, gradient steps per prediction, 0 = no regularisation
-    lambda_kl: float = 0.065  # ASSUME: inversion.lambda_kl, step size of the KL term
-    lambda_pair: float = 20.0  # ASSUME: inversion.lambda_pair, step size of the pair term
-    pair_rolls: int = 5  # ASSUME: inversion.pair_rolls, random shifts per gradient step of the pair term
-    reference: str = "clean"  # ASSUME: inversion.reference, the KL term's latent: "clean" or "noised"
-
-    def __post_init__(self):
-        if self.reference not in ("clean", "noised"):
-            raise UserError(f'inversion.reference is "{self.reference}": write "clean" or "noised".')
-        for name in ("average_early", "average_late"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
 
 
 def invert(
@@ -89,7 +63,7 @@ def _step(z, n, z0, noise, condition, denoiser, schedule, settings, generators) 
     t, phi, psi = schedule.timestep(n), schedule.phi(n), schedule.psi(n)
     early = t < settings.early_below
     lo, hi = settings.average_early if early else settings.average_late
-    last = min(settings.max_renoise_early, settings.renoise) if early else settings.renoise
+    last = min(settings.R_early, settings.R) if early else settings.R
 
     def regularised(i: int) -> bool:
         return settings.reg_steps > 0 and (i >= lo or (not settings.average and i > 0))
@@ -133,7 +107,7 @@ def regularise(
     if e.shape[-1] != e.shape[-2] or e.shape[-1] % PATCH:
         raise UserError(
             f"regularised inversion needs square latents with a side that {PATCH} divides, not "
-            f"{e.shape[-2]}x{e.shape[-1]}: choose another image size, or inversion.reg_steps: 0."
+            f"{e.shape[-2]}x{e.shape[-1]}: choose another image size, or renoise.reg_steps: 0."
         )
     shifts = draw_shifts(e.shape, settings, generators)
     if e.is_cuda:  # so that the copy does not wait for the device's queue

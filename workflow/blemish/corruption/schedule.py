@@ -54,7 +54,7 @@ class Schedule:
         stride, offset = len(abar) // max(steps, 1), config.get("steps_offset", 0)
         timesteps = np.arange(steps) * stride + offset
         if steps < 1 or stride < 1 or timesteps[-1] >= len(abar):
-            raise UserError(f"{steps} DDIM steps do not fit the model's {len(abar)} timesteps: change diffusion.steps.")
+            raise UserError(f"{steps} DDIM steps do not fit the model's {len(abar)} timesteps: change schedule.steps.")
         before = offset - stride
         first = abar[before] if before >= 0 else 1.0 if config.get("set_alpha_to_one", False) else abar[0]
         return cls(tuple(timesteps.tolist()), (float(first), *abar[timesteps].tolist()))

@@ -98,7 +98,7 @@ def require(gpus: int | None, local: bool, per_job: int = 1) -> None:
     if gpus < per_job:
         raise UserError(
             f"`--resources gpu={gpus}` was given and one job of the config needs {_gpus(per_job)}: "
-            f"type `--resources gpu={per_job}` or more, lower `gpus` in the config, or try `make demo`, "
+            f"type `--resources gpu={per_job}` or more, lower detectors.gpus, or try `make demo`, "
             "which needs no GPU."
         )
 

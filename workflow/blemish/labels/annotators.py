@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from blemish.data.images import decode
+from blemish.labels.settings import Labels
 
 # How a plateau is told from a compressed edge; benchmarks/simulated_richhf.py shows both at qualities 50 to 95.
 FLATNESS = 6  # the largest range, in 0..255, of a plateau pixel's 3x3 neighbourhood
@@ -25,27 +26,6 @@ SCORE_TOLERANCE = 0.05  # of the integer 4 n score; thirds and halves are 0.17 a
 
 # What a map shows when its plateaus do not tell the number of annotators.
 Doubt = Literal["all_zero", "saturated", "unclear"]
-
-
-@dataclass(frozen=True)
-class Policy:
-    """Which samples become labels, and how a map is read. The config's `labels` section.
-
-    Attributes:
-        annotators: a sample needs evidence of so many (3, §4.1).
-        votes: a pixel is an artifact if at least so many marked it (2, §4.1).
-        tolerance: how far, in 0..255, a plateau may lie from its level.
-        ambiguous: "keep" or "drop" for maps that are `all_zero`, or `saturated` (0 and 255 only).
-        scores: whether the ratings decide where the map does not.
-        unreadable_allowed: share of the samples that may be left out because they cannot be read.
-    """
-
-    annotators: int
-    votes: int
-    tolerance: int
-    ambiguous: Mapping[str, Literal["keep", "drop"]]
-    scores: Literal["use", "ignore"] = "use"
-    unreadable_allowed: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -90,7 +70,7 @@ def decode_map(content: bytes) -> np.ndarray:
     return np.array(image.convert("L"))
 
 
-def binarize(pixels: np.ndarray, policy: Policy) -> np.ndarray:
+def binarize(pixels: np.ndarray, policy: Labels) -> np.ndarray:
     """Marks the pixels that at least `policy.votes` of `policy.annotators` marked: value > 127.5 for two of three.
 
     Args:
@@ -102,7 +82,7 @@ def binarize(pixels: np.ndarray, policy: Policy) -> np.ndarray:
     return pixels > 255 * (policy.votes - 0.5) / policy.annotators
 
 
-def weigh(pixels: np.ndarray, scores: Mapping[str, float], policy: Policy) -> Evidence:
+def weigh(pixels: np.ndarray, scores: Mapping[str, float], policy: Labels) -> Evidence:
     """Collects the evidence of one sample: a (h, w) uint8 map and its scores in 0..1."""
     counts = count_plateaus(pixels, policy)
     enough = max(1, round(PLATEAU_SHARE * pixels.size))
@@ -117,7 +97,7 @@ def weigh(pixels: np.ndarray, scores: Mapping[str, float], policy: Policy) -> Ev
     return Evidence(counts, from_map, annotators_of_scores(scores, policy.annotators), doubt)
 
 
-def decide(evidence: Evidence, policy: Policy) -> Verdict:
+def decide(evidence: Evidence, policy: Labels) -> Verdict:
     """Applies the paper's rule and the policy for what it leaves open."""
     known, source = evidence.from_map, "plateaus"
     if known is None and policy.scores == "use":
@@ -126,11 +106,11 @@ def decide(evidence: Evidence, policy: Policy) -> Verdict:
         kept = known >= policy.annotators
         return Verdict(kept, "enough_annotators" if kept else "too_few_annotators", known, source)
     # ASSUME: labels.ambiguous, the paper does not say what became of maps that hide their annotators.
-    kept = policy.ambiguous.get(evidence.doubt, "drop") == "keep"
+    kept = getattr(policy.ambiguous, evidence.doubt, "drop") == "keep"
     return Verdict(kept, evidence.doubt, None, "none")
 
 
-def count_plateaus(pixels: np.ndarray, policy: Policy) -> dict[float | None, int]:
+def count_plateaus(pixels: np.ndarray, policy: Labels) -> dict[float | None, int]:
     """Counts plateau pixels at each level 255 k/n, n up to `policy.annotators`, and elsewhere (None)."""
     histogram = count_levels(pixels, local_range(pixels) <= FLATNESS)
     values = np.arange(256)

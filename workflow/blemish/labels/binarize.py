@@ -8,7 +8,6 @@ import logging
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import asdict, replace
 from itertools import islice, product
 from os import PathLike
 from pathlib import PurePosixPath
@@ -21,7 +20,8 @@ from blemish.data.records import Record, is_id, write_records
 from blemish.data.tfrecords import Example, read_examples
 from blemish.errors import UserError
 from blemish.labels import annotators
-from blemish.labels.annotators import Evidence, Policy, Verdict
+from blemish.labels.annotators import Evidence, Verdict
+from blemish.labels.settings import Ambiguous, Labels
 
 SCORES = ("aesthetics_score", "artifact_score", "misalignment_score", "overall_score")
 PAPER_KEPT = {"train": 7801, "test": 500}  # §4.1
@@ -60,7 +60,7 @@ class Unusable(NamedTuple):
 def label_split(
     tfrecords: Sequence[str | PathLike],
     split: str,
-    policy: Policy,
+    policy: Labels,
     labels: str | PathLike,
     audit: str | PathLike,
     summary: str | PathLike,
@@ -115,18 +115,18 @@ def label_split(
     _write_summary(summary, split, policy, unusable, evidence, verdicts, levels)
 
 
-def every_policy(policy: Policy) -> dict[str, Policy]:
+def every_policy(policy: Labels) -> dict[str, Labels]:
     """All choices that the paper leaves open, named: "all_zero keep, saturated drop, scores use"."""
     choices = product(("keep", "drop"), ("keep", "drop"), ("use", "ignore"))
     return {
-        f"all_zero {zero}, saturated {full}, scores {scores}": replace(
-            policy, ambiguous={"all_zero": zero, "saturated": full}, scores=scores
+        f"all_zero {zero}, saturated {full}, scores {scores}": policy.model_copy(
+            update={"ambiguous": Ambiguous(all_zero=zero, saturated=full), "scores": scores}
         )
         for zero, full, scores in choices
     }
 
 
-def _analyse_all(paths: Sequence[str | PathLike], policy: Policy, processes: int) -> Iterator[Analysed | Unusable]:
+def _analyse_all(paths: Sequence[str | PathLike], policy: Labels, processes: int) -> Iterator[Analysed | Unusable]:
     """The analysed samples in file order; no more than a few batches are in memory at a time."""
     examples = ((path, offset, example) for path in paths for offset, example in read_examples(path))
     batches = iter(lambda: list(islice(examples, BATCH)), [])
@@ -144,11 +144,11 @@ def _analyse_all(paths: Sequence[str | PathLike], policy: Policy, processes: int
             yield from running.popleft().result()
 
 
-def _analyse_batch(batch: list[tuple[str | PathLike, int, Example]], policy: Policy) -> list[Analysed | Unusable]:
+def _analyse_batch(batch: list[tuple[str | PathLike, int, Example]], policy: Labels) -> list[Analysed | Unusable]:
     return [_analyse(path, offset, example, policy) for path, offset, example in batch]
 
 
-def _analyse(path: str | PathLike, offset: int, example: Example, policy: Policy) -> Analysed | Unusable:
+def _analyse(path: str | PathLike, offset: int, example: Example, policy: Labels) -> Analysed | Unusable:
     try:
         name, content = example["filename"].decode(errors="replace"), bytes(memoryview(example["artifact_map"]))
         scores = {score: float(example[score][0]) for score in SCORES}
@@ -183,7 +183,7 @@ def _audit_row(id_: str, found: Evidence, verdict: Verdict) -> tuple:
 def _write_summary(
     path: str | PathLike,
     split: str,
-    policy: Policy,
+    policy: Labels,
     unusable: list[Unusable],
     evidence: list[Evidence],
     verdicts: list[Verdict],
@@ -199,7 +199,7 @@ def _write_summary(
     reasons["dropped"] |= dict(sorted(Counter(sample.reason for sample in unusable).items()))
     report = {
         "split": split,
-        "policy": asdict(policy),
+        "policy": policy.model_dump(),
         "samples": samples,
         "kept": kept,
         "paper_samples": RELEASED.get(split),

@@ -21,10 +21,9 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
-from blemish import reference
-from blemish.config import load, model_folder
-from blemish.corruption.renoise import ReNoise
+from blemish.config.load import ROOT, load, model_folder
 from blemish.corruption.schedule import Schedule
+from blemish.corruption.settings import ReNoise
 from blemish.errors import UserError, explain
 from blemish.planning import workload
 from blemish.planning.rates import START, Rates, all_rates, duration, hours
@@ -33,7 +32,7 @@ from blemish.sources.folder import find
 
 AT_ONCE = {"cuda": (1, 8), "cpu": (1, 2)}  # devices for which the whole run's duration is printed
 
-BENCHMARKS = reference.ROOT / "benchmarks" / "results"
+BENCHMARKS = ROOT / "benchmarks" / "results"
 
 STABLE_DIFFUSION = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
 REDUCTION = 8  # Stable Diffusion's pixels to a latent cell, per side
@@ -53,7 +52,7 @@ def graph_files(targets: Sequence[str], overlays: Sequence[str | Path]) -> list[
         UserError: Snakemake refuses the config.
     """
     options = ["--configfile", *map(str, overlays)] if overlays else []
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(reference.ROOT / "Snakefile"), "--summary"]
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--summary"]
     done = subprocess.run([*command, *targets, *options], capture_output=True, text=True)
     if done.returncode:
         complaint = re.sub(r"^(Using|Config file|Building) .*\n", "", done.stderr, flags=re.MULTILINE)
@@ -63,10 +62,9 @@ def graph_files(targets: Sequence[str], overlays: Sequence[str | Path]) -> list[
 
 def trajectory(config: Mapping) -> tuple[ReNoise, Schedule]:
     """The inversion's settings and schedule; without the model here, Stable Diffusion's."""
-    settings = {key: value for key, value in config["inversion"].items() if key not in ("steps", "stride")}
     folder = model_folder(config)
     scheduler = json.loads((folder / "scheduler/scheduler_config.json").read_text()) if folder else STABLE_DIFFUSION
-    return ReNoise(**settings), Schedule.from_config(scheduler, config["inversion"]["steps"])
+    return ReNoise(**config["renoise"]), Schedule.from_config(scheduler, config["schedule"]["steps"])
 
 
 def sizes(config: Mapping) -> Sizes:
@@ -151,7 +149,7 @@ def evaluation_table(
     graph: Mapping, config: Mapping, images: Mapping[str, int], settings: ReNoise, schedule: Schedule
 ) -> Table:
     """UNet sample evaluations of one image, pool by pool: of what detectors train on, and of everything."""
-    stride = config["inversion"]["stride"]
+    stride = config["schedule"]["stride"]
     table = Table(title="UNet sample evaluations of one image", title_justify="left")
     table.add_column("Pool")
     for column in ("for the detectors", "each inverting for itself", "everything", "each inverting for itself"):
@@ -191,8 +189,7 @@ def print_forecast(targets: Sequence[str], overlays: Sequence[str]) -> None:
     known = sizes(config)
     stages = workload.work(graph, config, known, settings, schedule)
     benchmarks = {
-        str(path.relative_to(reference.ROOT)): json.loads(path.read_text())
-        for path in sorted(BENCHMARKS.glob("*.json"))
+        str(path.relative_to(ROOT)): json.loads(path.read_text()) for path in sorted(BENCHMARKS.glob("*.json"))
     }
     devices = all_rates(config, benchmarks)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)

@@ -15,8 +15,8 @@ from blemish.corruption.cost import evaluations
 from blemish.experiments import before
 
 if TYPE_CHECKING:
-    from blemish.corruption.renoise import ReNoise
     from blemish.corruption.schedule import Schedule
+    from blemish.corruption.settings import ReNoise
 
 RANDOM_STATE = 5056
 """Bytes of a generator's state in an inversion shard."""
@@ -101,7 +101,7 @@ def work(
         chain = chains[job["pool"], job["shard"]]
         chain.update(started=1, bytes=images * (latent * (2 if n else 1) + RANDOM_STATE))
         if n:
-            start = before(n, config["inversion"]["stride"])
+            start = before(n, config["schedule"]["stride"])
             chain.update(inverted=images * evaluations(start, n, settings, schedule))
         else:
             chain.update(encoded=images)

@@ -1,4 +1,4 @@
-"""The paper's statements (config/claims.yaml), judged on the run's own detectors.
+"""The paper's statements (config/paper/claims.yaml), judged on the run's own detectors.
 
 A claim comes apart into cases, and a case into comparisons: the mean IoU of some detectors above `times` the
 mean IoU of others. A comparison holds if the 95 % interval of that difference lies above 0, fails if it lies
@@ -18,6 +18,7 @@ import pandas as pd
 from blemish.errors import UserError
 from blemish.evaluation.measures import iou
 from blemish.experiments import Detector
+from blemish.report.settings import combinations
 from blemish.report.tables import signed
 from blemish.report.text import escape_markdown, markdown, without_repeats
 
@@ -46,21 +47,17 @@ def cases(name: str, claim: Mapping) -> dict[str, list[Comparison]]:
     """The comparisons of each case of a claim; a case is named by what `over` filled in ("" without `over`).
 
     Raises:
-        UserError: the claim has none of the forms that config/claims.yaml describes.
+        UserError: the claim has none of the forms that config/paper/claims.yaml describes.
     """
     return {
         ", ".join(filled.values()): list(_comparisons(name, claim, filled))
-        for filled in _combinations(claim.get("over", {}))
+        for filled in combinations(claim.get("over", {}))
     }
-
-
-def _combinations(axes: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
-    return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
 
 
 def _comparisons(name: str, claim: Mapping, filled: Mapping[str, str]) -> Iterator[Comparison]:
     def side(key: str) -> list[Detector]:
-        more = _combinations(claim.get("across", {}))
+        more = combinations(claim.get("across", {}))
         return [_detector(name, text, {**filled, **extra}) for text in claim[key] for extra in more]
 
     times = float(claim.get("times", 1))
@@ -76,7 +73,7 @@ def _comparisons(name: str, claim: Mapping, filled: Mapping[str, str]) -> Iterat
     else:
         raise UserError(
             f"claims: {name} has {', '.join(sorted(forms)) or 'no comparison'}: give it either order, or "
-            "all and above, or mean and above (config/claims.yaml says how)."
+            "all and above, or mean and above (config/paper/claims.yaml says how)."
         )
 
 
@@ -154,7 +151,7 @@ def judge(claims: Mapping[str, Mapping], results: Results, paper: Mapping[Detect
     """Judges every claim.
 
     Args:
-        claims: config/claims.yaml's `claims`.
+        claims: config/paper/claims.yaml's `claims`.
         results: per detector and seed the per-image counts.
         paper: the paper's IoU in % of each detector.
 

@@ -10,8 +10,8 @@ import pandas as pd
 
 from blemish.corruption.cost import alone, evaluations
 from blemish.corruption.latents import Latents
-from blemish.corruption.renoise import ReNoise
 from blemish.corruption.schedule import Schedule
+from blemish.corruption.settings import ReNoise
 from blemish.data.files import read_csv
 from blemish.experiments import before
 from blemish.report.text import escape_markdown, markdown

@@ -2,7 +2,7 @@
 
 The Snakefile imports this module, so pandas and rich are imported where they are used.
 
-A table (config/tables.yaml) is a dict with `title`, `caption`, `section`, `row_headers`, `columns` and
+A table (config/paper/tables.yaml) is a dict with `title`, `caption`, `section`, `row_headers`, `columns` and
 `rows`. A column or row is its `label` (text or a list of texts, outermost group first) and its entry: any of
 the fields of a `Detector`.
 """
@@ -53,8 +53,8 @@ def assemble(table: Mapping, published: Mapping | None, metrics: Mapping[Detecto
     """One row per cell, in reading order (row by row): our number beside the paper's.
 
     Args:
-        table: one table of config/tables.yaml.
-        published: the same table of config/published.yaml, its rows and columns found by their labels; None
+        table: one table of config/paper/tables.yaml.
+        published: the same table of config/paper/published.yaml, its rows and columns found by their labels; None
             for a table that the paper does not have.
         metrics: of each detector the contents of metrics.json, one per seed (see `evaluation.summarise`).
 

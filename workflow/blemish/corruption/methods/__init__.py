@@ -10,7 +10,9 @@ that returns z_t^sel of Eq. 5, the latents that take the place of the inverted o
     phi, p: phi' and p' of Eq. 4 at that step, floats
     generators: one CPU generator per sample, the only source of random numbers
     parameters: the method's own, from its recipe in config/corruptions.yaml; the file describes them in a
-        literal `PARAMETERS`, name -> JSON Schema, by which recipes are checked before anything runs
+        literal `PARAMETERS`, by which recipes are checked before anything runs: name -> keywords of a pydantic
+        `Field` (description, ge, le, multiple_of, ...), and either `type` (int, float, str or bool) or `choices`, a
+        list of the words that are allowed
 A method sees no mask: `blemish.pipeline` alone blends its latents in, so that no method can break confinement
     (Eq. 1).
 """
@@ -18,7 +20,6 @@ A method sees no mask: `blemish.pipeline` alone blends its latents in, so that n
 from __future__ import annotations
 
 import ast
-import difflib
 import functools
 import importlib
 import inspect
@@ -27,6 +28,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from blemish.errors import UserError
+from blemish.words import closest
 
 
 def methods() -> list[str]:
@@ -35,7 +37,7 @@ def methods() -> list[str]:
 
 
 def parameters(method: str) -> dict[str, dict]:
-    """A method's own parameters, name -> JSON Schema: `PARAMETERS` of its file, which is not imported for it."""
+    """A method's own parameters, name -> what it may be: `PARAMETERS` of its file, which is not imported for it."""
     tree = ast.parse(Path(__path__[0], f"{method}.py").read_text())
     for node in tree.body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "PARAMETERS":
@@ -63,9 +65,7 @@ def load(method: str, **parameters) -> Callable:
 
 def _known(method: str) -> None:
     if method not in methods():
-        close = difflib.get_close_matches(method, methods(), n=1)
-        hint = f' (did you mean "{close[0]}"?)' if close else ""
         raise UserError(
-            f'there is no corruption method "{method}"{hint}: choose one of {", ".join(methods())}, '
-            f"or add workflow/blemish/corruption/methods/{method}.py."
+            f'there is no corruption method "{method}"{closest(method, methods())}: '
+            f"choose one of {', '.join(methods())}, or add workflow/blemish/corruption/methods/{method}.py."
         )

@@ -3,10 +3,18 @@
 import torch
 import torch.nn.functional as F
 
-PARAMETERS = {"sigma": {"type": "number", "minimum": 0.1, "maximum": 64, "description": "Latent cells"}}
+PARAMETERS = {
+    "sigma": {
+        "type": "float",
+        "ge": 0.1,
+        "le": 64,
+        "description": "Standard deviation of the Gaussian filter, in latent cells (§5.3).\n\n"
+        "ASSUME: the paper gives neither filter nor width.",
+    }
+}
 
 
-def select(z0, z_t, phi, p, generators, sigma=2.0):
+def select(z0, z_t, phi, p, generators, sigma):
     """The inverted latents under a Gaussian filter of standard deviation sigma > 0, in latent cells."""
     # ASSUME: recipes.blur-30.sigma, the paper gives neither filter nor width.
     radius = max(1, round(3 * sigma))

@@ -2,10 +2,10 @@
 
 import torch.nn.functional as F
 
-PARAMETERS = {"factor": {"type": "integer", "minimum": 1, "description": "Latent cells of a block's side"}}
+PARAMETERS = {"factor": {"type": "int", "ge": 1, "description": "Side of a block in latent cells (§5.3)."}}
 
 
-def select(z0, z_t, phi, p, generators, factor=8):
+def select(z0, z_t, phi, p, generators, factor):
     """The inverted latents averaged over blocks of factor x factor cells and enlarged again."""
     # ASSUME: by block means and up again by nearest neighbour; the paper names no
     # filter.

@@ -4,10 +4,10 @@ import torch
 
 from blemish.errors import UserError
 
-PARAMETERS = {"degrees": {"type": "integer", "multipleOf": 90, "description": "Counter-clockwise"}}
+PARAMETERS = {"degrees": {"type": "int", "multiple_of": 90, "description": "Counter-clockwise (§5.3)."}}
 
 
-def select(z0, z_t, phi, p, generators, degrees=90):
+def select(z0, z_t, phi, p, generators, degrees):
     """The inverted latents turned about their centre, counter-clockwise, by a multiple of 90 degrees."""
     # ASSUME: the whole latent turns, not each region: the paper turns "the image".
     if degrees % 90 or (degrees % 180 and z_t.shape[-1] != z_t.shape[-2]):

@@ -1,0 +1,20 @@
+"""The paper's settings as config/ has them, with the changes that a test wants."""
+
+from functools import cache
+
+from blemish.config.load import load
+from blemish.corruption.settings import ReNoise
+from blemish.labels.settings import Labels
+
+
+@cache
+def _config() -> dict:
+    return load()
+
+
+def renoise(**changes) -> ReNoise:
+    return ReNoise(**_config()["renoise"] | changes)
+
+
+def labels(**changes) -> Labels:
+    return Labels(**_config()["labels"] | changes)

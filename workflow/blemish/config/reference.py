@@ -1,0 +1,146 @@
+"""`python -m blemish.config.reference` writes what follows from the settings' models.
+
+config/README.md has every key, docs/assumptions.md what the paper leaves open, workflow/schemas/ the schemas by which
+editors check config files.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from blemish.config.check import about, kind, others, read, schema, ways
+from blemish.config.load import ROOT, base, merge
+from blemish.config.settings import Config
+from blemish.miniworld.settings import Miniworld
+from blemish.report.text import markdown
+from blemish.settings import Settings
+
+README = """# Configuration
+
+`config.yaml` is the paper at full scale, `mini.yaml` overlays the embedded default, `test.yaml` the smallest run:
+`snakemake --configfile config/mini.yaml` (values merge key by key; later files win). `corruptions.yaml` holds recipes.
+`paper/` is the paper's data: `tables.yaml` its tables, `published.yaml` its numbers, `claims.yaml` its statements.
+Behind a value stands its section of the paper, or `ASSUME` where [the paper leaves it open](../docs/assumptions.md).
+
+A local path is written `file:` and the path from the repository's root. A name in place of `*` is free.
+
+Generated from the models in `workflow/blemish/*/settings.py` by `make docs`.
+
+{}
+`miniworld.yaml` is what `make miniworld` makes:
+
+{}"""
+
+ASSUMPTIONS = """# What the paper leaves open
+
+Every place where something had to be decided that the paper does not say. Where a key of the config decides, it is
+named ([what each key means](../config/README.md)); a section's name alone stands for what its code decides.
+
+Generated from the models in `workflow/blemish/*/settings.py` by `make docs`.
+
+{}"""
+
+
+class Key(NamedTuple):
+    """A key of the config, what the schema says of it, and the paper's value."""
+
+    name: str
+    node: dict
+    value: object
+
+
+def documents() -> dict[Path, str]:
+    """The text of every file that follows from the models."""
+    schemas = ROOT / "workflow" / "schemas"
+    return {
+        ROOT / "config" / "README.md": _readme(),
+        ROOT / "docs" / "assumptions.md": _assumptions(),
+        schemas / "config.schema.json": _editor(Config),
+        schemas / "miniworld.schema.json": _editor(Miniworld),
+    }
+
+
+def keys(node: dict, value: object = None, prefix: str = "") -> Iterator[Key]:
+    """Every key of a section, in the schema's order; `*` stands for names that are free."""
+    for name, inside in _named(node).items():
+        own = value.get(name) if isinstance(value, dict) else None
+        yield Key(prefix + name, inside, own)
+        yield from keys(inside, own, f"{prefix}{name}.")
+    for way in ways(node):
+        if (inside := others(way)) and _named(inside):
+            yield from keys(inside, prefix=f"{prefix}*.")
+
+
+def _named(node: dict) -> dict[str, dict]:
+    """The keys that a section names, whichever of several kinds it is."""
+    return {name: inside for way in ways(node) for name, inside in way.get("properties", {}).items()}
+
+
+def assumptions(model: type[Settings] = Config) -> Iterator[tuple[str, str]]:
+    """(key, reason) of all that the paper leaves open; the same key twice, where it does so in several ways."""
+    for key in keys(schema(model)):
+        texts = [key.node.get("description", ""), key.node.get("class", "")]
+        for text in dict.fromkeys(texts):
+            for paragraph in text.split("\n\n"):
+                if paragraph.startswith("ASSUME: "):
+                    yield key.name, " ".join(paragraph.removeprefix("ASSUME: ").split())
+
+
+def _readme() -> str:
+    paper = merge(map(read, base()))
+    mini = read(ROOT / "config" / "miniworld.yaml")
+    return README.format(_table(schema(), paper), _table(schema(Miniworld), mini))
+
+
+def _table(section: dict, values: Mapping) -> str:
+    rows = [
+        [f"`{name}`", kind(node), about(node).replace("|", r"\|") + ".", _default(value)]
+        for name, node, value in keys(section, values)
+    ]
+    return markdown(["key", "value", "meaning", "default"], rows, left=4)
+
+
+def _default(value: object) -> str:
+    return "" if value is None or isinstance(value, dict) or len(str(value)) > 60 else f"`{json.dumps(value)}`"
+
+
+def _assumptions() -> str:
+    rows = [[f"`{name}`", reason.replace("|", r"\|")] for name, reason in assumptions()]
+    return ASSUMPTIONS.format(markdown(["setting", "assumption"], rows, left=2))
+
+
+def _editor(model: type[Settings]) -> str:
+    """The schema of a model for editors: nothing is required, because a file may lie over others."""
+
+    def strip(node: object) -> object:
+        if isinstance(node, list):
+            return [strip(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        if "properties" in node:
+            inside = {name: strip(value) for name, value in node["properties"].items()}
+            node = {key: strip(value) for key, value in node.items() if key not in ("properties", "required")}
+            node["properties"] = inside
+        else:
+            node = {key: strip(value) for key, value in node.items()}
+        if "patternProperties" in node:
+            node["additionalProperties"] = False
+        if "oneOf" in node:  # an overlay of a recipe need not say its method
+            node["anyOf"] = node.pop("oneOf")
+        return {
+            key: value
+            for key, value in node.items()
+            if key not in ("default", "discriminator") and not (key == "title" and isinstance(value, str))
+        }
+
+    whole = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | strip(model.model_json_schema())
+    return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    for path, text in documents().items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")

@@ -1,0 +1,96 @@
+"""How detectors are built and trained, and where the selector marks: `backbones`, `detectors`, `selector`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from blemish.settings import Count, Seed, Settings, Share
+from blemish.sources.settings import File
+
+Beta = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Overrides(Settings):
+    """Changes to the model of an mmsegmentation config."""
+
+    backbone: dict = Field({})
+    """Of the network."""
+    decode_head: dict = Field({})
+    """Of the head."""
+    auxiliary_head: dict = Field({})
+    """Of the head that only training uses."""
+
+
+class Backbone(Settings):
+    """A segmentation model."""
+
+    config: Annotated[str, Field(pattern=r"\.py$")]
+    """A config of the mmsegmentation wheel (§4.2)."""
+    weights: File
+    """Weights, pre-trained on ADE20K (§4.2)."""
+    overrides: Overrides = Overrides()
+    """Changes to the config's model."""
+
+
+class Training(Settings):
+    """The training of one detector."""
+
+    iterations: Count
+    """Training iterations (§4.4)."""
+    batch_size: Count
+    """Images per iteration, over all processes (§4.2).
+
+    ASSUME: the same for the 10,000 iterations of §4.4, which names none."""
+    lr: Annotated[float, Field(gt=0)]
+    """AdamW's peak learning rate (§4.4)."""
+    betas: Annotated[tuple[Beta, Beta], Field(strict=False)]
+    """AdamW's betas (§4.4)."""
+    weight_decay: Annotated[float, Field(ge=0)]
+    """AdamW's weight decay; none on norms and position biases (§4.4)."""
+    warmup: Share
+    """Share of the iterations in which the learning rate rises linearly; then it falls linearly to 0.
+
+    ASSUME: the paper names no schedule; the 1,500 iterations of mmsegmentation's configs would outlast the selector's
+    1,000."""
+    amp: Literal["bfloat16", "float16"] | None
+    """Mixed precision; null is float32.
+
+    ASSUME: the paper names none; bfloat16 is fast and needs no scaling of the loss."""
+    workers: Annotated[int, Field(ge=0)]
+    """Data loading processes of one detector; 0 loads in the training process."""
+    checkpoint_interval: Count
+    """Iterations between states to resume from."""
+    log_interval: Count
+    """Iterations between points of the loss curve."""
+
+
+class Detectors(Training):
+    """How detectors are trained; `iterations` is of all but the region selection model.
+
+    ASSUME: images are flipped and cropped as in mmsegmentation's ADE20K training, without its rescaling and colour
+    distortion, which would change how artifacts look.
+
+    ASSUME: test images are seen whole by both backbones, at the training's size.
+    """
+
+    seeds: Annotated[list[Seed], Field(min_length=1)]
+    """One detector per seed; tables show the mean. The first seed's selector selects the regions.
+
+    ASSUME: the paper reports one run."""
+    selector_iterations: Count
+    """Training iterations on human labels (§4.2)."""
+    gpus: Count
+    """GPUs that train one detector together; 1 wastes nothing, several shorten one detector."""
+
+
+class Selector(Settings):
+    """The region selection model."""
+
+    tau: Share
+    """M_s = {x : f(I)(x) >= tau}, f(I)(x) in [0, 1] (§3.1).
+
+    ASSUME: the paper names no threshold; f(I)(x) is taken as the softmax probability of the artifact class. Below 1/2,
+    because clean images leave the selector less sure than damaged ones; in the mini world it selects about as many
+    pixels as people marked (p_s close to p_w, §3)."""

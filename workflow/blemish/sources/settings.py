@@ -1,0 +1,125 @@
+"""Where everything comes from, and which sets of clean images are made of it: the sections `sources` and `pools`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from blemish.settings import Count, Name, Settings, Share, Text
+
+
+class File(Settings):
+    """A file from outside."""
+
+    url: Annotated[str, Field(pattern="^(https?://|file:).+")]
+    """Web address, or `file:` and a path from the repository's root."""
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{6,64}$")] | None = None
+    """The file's SHA-256 or the start of it; null leaves it unchecked."""
+    bytes: Annotated[int, Field(ge=1)] | None = None
+    """The file's size in bytes; null leaves it unchecked."""
+
+
+class Records(Settings):
+    """The TFRecords of a data set, split by split."""
+
+    train: File
+    """The training split."""
+    test: File
+    """The test split."""
+
+
+class Images(Settings):
+    """The images that RichHF-18k names."""
+
+    repo: Text
+    """A data set of the hub with columns filename, image, caption (or Pick-a-Pic's), or `file:` and a folder with
+    `data/{split}-*.parquet`."""
+    revision: str | None = None
+    """Its revision; null is the newest."""
+    missing_allowed: Share
+    """Share of images that may be missing or unreadable before the run stops; 0 is strict."""
+
+
+class RichHF(Settings):
+    """RichHF-18k."""
+
+    records: Records
+    """Its TFRecords."""
+    images: Images
+    """Its images, which it names but does not hold.
+
+    ASSUME: the paper does not say where it took them from; this is a mirror that joined them."""
+
+
+class HPS(Settings):
+    """The Human Preference Synthetic data set."""
+
+    repo: Text
+    """A data set of the hub with WebDataset tars `data/*.tar`, or `file:` and a folder of that layout."""
+    revision: str | None = None
+    """Its revision; null is the newest."""
+    tars: Count
+    """How many tars the images are drawn from; the data set has 69.
+
+    ASSUME: the paper draws from the whole data set, half a terabyte; five tars are 39 GB."""
+    prompt: Literal["short_caption", "long_caption", "short_caption2", "long_caption2", "original_prompt"]
+    """The caption that becomes the prompt.
+
+    ASSUME: the paper does not say which; the short one fits the 77 tokens of the text encoder."""
+
+
+class Model(Settings):
+    """A model of the hub."""
+
+    repo: Text
+    """A model of the hub in diffusers' format, or `file:` and a folder."""
+    revision: str | None = None
+    """Its revision; null is the newest."""
+
+
+class Sources(Settings):
+    """Where the inputs come from."""
+
+    richhf: RichHF
+    """RichHF-18k (§4.1)."""
+    hps: HPS
+    """The Human Preference Synthetic data set (§4.1)."""
+    diffusion: Model
+    """The diffusion model that inverts and resamples.
+
+    ASSUME: the paper names none."""
+
+
+class Pool(Settings):
+    """A set of clean images, cut into parts."""
+
+    shards: Count
+    """Parts; a part is a job, of an hour on a small GPU and minutes on a large one."""
+
+
+class Drawn(Pool):
+    """Images drawn by seed."""
+
+    count: Count
+    """How many images (§4.1)."""
+
+
+class Own(Pool):
+    """Images of your own."""
+
+    images: Text
+    """A folder of images of any size, by its path from the repository's root; an image's prompt is the text file of its
+    stem."""
+
+
+class Pools(Settings):
+    """Sets of clean images by name; any other name is a pool of your own images."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[Name, Own]
+
+    richhf_7701: Annotated[Pool, Field(alias="richhf-7701")]
+    """The rest of the RichHF training set, without its labels (§4.1)."""
+    hps: Drawn
+    """Images drawn from HPS (§4.1)."""
