@@ -1,10 +1,12 @@
 # Who depends on what, where a pattern cannot say it: the input functions of the rules.
 
-FIRST_BACKBONE = next(iter(config["backbones"]))  # whose regions figures and the strength table show
+DETECTORS = experiments.detectors(config["tables"])
+CORRUPTED = experiments.corrupted_pools(config)
+INVERSIONS = experiments.inversions(config)
 
 
 def shards(pool):
-    return [str(i) for i in range(config["pools"][pool]["shards"])]
+    return experiments.shards(config, pool)
 
 
 def own_images(wildcards):
@@ -13,7 +15,7 @@ def own_images(wildcards):
 
 
 def per_shard(pattern, **wildcards):
-    """`pattern` once for each part of the pool."""
+    """`pattern` once for each shard of the pool."""
     return expand(pattern, shard=shards(wildcards["pool"]), **wildcards)
 
 
@@ -30,9 +32,9 @@ def per_seed(file, detectors):
     ]
 
 
-def runs(detectors):
-    """[train set, supervision, backbone, seed] of each detector's results, in the order of `per_seed`."""
-    return [[*detector, seed] for detector in detectors for seed in config["detectors"]["seeds"]]
+def of_seeds(detectors):
+    """The detector of each path of `per_seed`."""
+    return [list(detector) for detector in detectors for _ in config["detectors"]["seeds"]]
 
 
 def training_images(wildcards):
@@ -76,13 +78,9 @@ def previous_inversion(wildcards):
     return f"<results>/inversion/{wildcards.pool}/{wildcards.shard}/{previous}.safetensors"
 
 
-def depth(recipe):
-    """DDIM-50 step s of a recipe means that 50 - s steps are inverted (§4.3)."""
-    return config["schedule"]["steps"] - config["recipes"][recipe]["step"]
-
-
 def recipe_inversion(wildcards):
-    return f"<results>/inversion/{wildcards.pool}/{wildcards.shard}/{depth(wildcards.recipe)}.safetensors"
+    n = experiments.steps_inverted(config, wildcards.recipe)
+    return f"<results>/inversion/{wildcards.pool}/{wildcards.shard}/{n}.safetensors"
 
 
 def corruption_code(wildcards):
@@ -90,63 +88,33 @@ def corruption_code(wildcards):
     return fingerprint("scripts/corrupt.py", f"corruption.methods.{config['recipes'][wildcards.recipe]['method']}")
 
 
-def corrupted(recipes, suffix, pool="hps"):
-    """The files of several recipes of one pool, recipe by recipe."""
-    return [
-        path
-        for recipe in recipes
-        for path in per_shard(
-            f"<results>/corrupted/{{pool}}/{{recipe}}/{{backbone}}/{{shard}}.{suffix}",
-            pool=pool,
-            recipe=recipe,
-            backbone=FIRST_BACKBONE,
-        )
-    ]
+def clean(pools):
+    """The clean images of several pools, shard by shard."""
+    return [path for pool in pools for path in per_shard("<results>/pools/{pool}/{shard}.parquet", pool=pool)]
 
 
-def made_corruptions():
-    """[pool, recipe, backbone] of all that detectors, figures and the strength table need."""
-    trained = {tuple(detector) for detector in DETECTORS if detector.supervision in config["recipes"]}
-    measured = {("hps", recipe, FIRST_BACKBONE) for recipe in config["recipes"]}
-    shown = {(pool, config["figures"]["recipe"], FIRST_BACKBONE) for pool in config["pools"]}
-    return [list(corruption) for corruption in sorted(trained | measured | shown)]
+def corrupted(corrupted_pools, ending):
+    """One of the files of several corrupted pools, shard by shard."""
+    pattern = "<results>/corrupted/{pool}/{recipe}/{backbone}/{shard}" + ending
+    return [path for corrupted_pool in corrupted_pools for path in per_shard(pattern, **corrupted_pool._asdict())]
 
 
-def trained_corruptions():
-    """Those of them that a detector was trained on."""
-    return [corruption for corruption in made_corruptions() if tuple(corruption) in DETECTORS]
+def of_pools(pools):
+    """The pool of each path of `clean`."""
+    return [pool for pool in pools for _ in shards(pool)]
 
 
-def all_corrupted(suffix):
-    """The files of all that is made, set by set."""
-    return [
-        path
-        for pool, recipe, backbone in made_corruptions()
-        for path in per_shard(
-            f"<results>/corrupted/{{pool}}/{{recipe}}/{{backbone}}/{{shard}}.{suffix}",
-            pool=pool,
-            recipe=recipe,
-            backbone=backbone,
-        )
-    ]
-
-
-def made_inversions():
-    """[pool, number of steps] of all trajectories that these need."""
-    stride = config["schedule"]["stride"]
-    return [
-        [pool, n]
-        for pool in config["pools"]
-        for n in experiments.stored([depth(recipe) for name, recipe, _ in made_corruptions() if name == pool], stride)
-    ]
+def of_shards(names):
+    """What each path of `corrupted` is of: names are tuples that begin with the pool."""
+    return [list(name) for name in names for _ in shards(name[0])]
 
 
 def sheet_images(wildcards):
-    return corrupted([wildcards.recipe], "parquet")
+    return corrupted(experiments.shown(config, [wildcards.recipe]), ".parquet")
 
 
 def sheet_strength(wildcards):
-    return corrupted([wildcards.recipe], "csv")
+    return corrupted(experiments.shown(config, [wildcards.recipe]), ".csv")
 
 
 def table_detectors(wildcards):
@@ -157,5 +125,5 @@ def table_metrics(wildcards):
     return per_seed("metrics.json", table_detectors(wildcards))
 
 
-def table_runs(wildcards):
-    return runs(table_detectors(wildcards))
+def table_names(wildcards):
+    return of_seeds(table_detectors(wildcards))

@@ -2,14 +2,42 @@
 # In:  pools, corrupted pools and their measures, tables, losses and per-image results of the detectors
 # Out: <results>/figures/
 
-SHOWN = config["figures"]["recipe"]
-METHODS, TARGETS = config["figures"]["methods"], config["figures"]["targets"]
+SHOWN, METHODS, TARGETS = (config["figures"][key] for key in ("recipe", "methods", "targets"))
+IMAGES = config["figures"]["images"]
 INITIAL = {**config["recipes"][SHOWN], "step": 0}  # all steps are inverted
+
+
+def picture(name, category, **labels):
+    """A figure as PNG, which the report shows under the caption of the same name, and as PDF."""
+    caption, path = f"../workflow/report/{name}.rst", f"<results>/figures/{name}"
+    png = report(f"{path}.png", category=category, caption=caption, labels=labels)
+    return [png, f"{path}.pdf"]
+
+
+def beside_clean(corrupted_pools):
+    """What a figure of corrupted pools beside the clean images is drawn from."""
+    return {
+        "clean": clean(dict.fromkeys(c.pool for c in corrupted_pools)),
+        "corrupted": corrupted(corrupted_pools, ".parquet"),
+        "strength": corrupted(corrupted_pools, ".csv"),
+    }
+
+
+def shown_images(corrupted_pools, images, choice="drawn"):
+    """What those files are of, how many images of a pool are shown, and which: drawn by seed, or least_changed."""
+    return {
+        "pools": of_pools(dict.fromkeys(c.pool for c in corrupted_pools)),
+        "corrupted": of_shards(corrupted_pools),
+        "images": images,
+        "choice": choice,
+        "seed": config["seed"],
+        "code": fingerprint("scripts/figure_methods.py"),
+    }
 
 
 rule contact_sheet:
     input:
-        clean=per_shard("<results>/pools/{pool}/{shard}.parquet", pool="hps"),
+        clean=clean([experiments.HPS]),
         corrupted=sheet_images,
         strength=sheet_strength,
     output:
@@ -24,7 +52,7 @@ rule contact_sheet:
     conda:
         "../environment.yml"
     params:
-        images=config["figures"]["images"],
+        images=IMAGES,
         seed=config["seed"],
         code=fingerprint("scripts/contact_sheet.py"),
     message:
@@ -33,79 +61,68 @@ rule contact_sheet:
         "../scripts/contact_sheet.py"
 
 
-rule figure_pools:
-    input:
-        clean=[
-            path for pool in config["pools"] for path in per_shard("<results>/pools/{pool}/{shard}.parquet", pool=pool)
-        ],
-        corrupted=[path for pool in config["pools"] for path in corrupted([SHOWN], "parquet", pool)],
-        strength=[path for pool in config["pools"] for path in corrupted([SHOWN], "csv", pool)],
-    output:
-        report(
-            "<results>/figures/figure4.png",
-            category="Corruption",
-            caption="../workflow/report/figure4.rst",
-            labels={"figure": "Figure 4"},
-        ),
-        "<results>/figures/figure4.pdf",
-    log:
-        "<results>/logs/figure_pools.log",
-    conda:
-        "../environment.yml"
-    params:
-        parts={pool: len(shards(pool)) for pool in config["pools"]},
-        recipe=SHOWN,
-        images=config["figures"]["images"] // 2,
-        seed=config["seed"],
-        code=fingerprint("scripts/figure_pools.py"),
-    message:
-        "Figure 4: clean over corrupted images of each pool"
-    script:
-        "../scripts/figure_pools.py"
-
-
 rule figure_methods:
     input:
-        clean=rules.contact_sheet.input.clean,
-        corrupted=corrupted(METHODS, "parquet"),
-        strength=corrupted(METHODS, "csv"),
+        **beside_clean(experiments.shown(config, METHODS)),
     output:
-        report(
-            "<results>/figures/figure5.png",
-            category="Corruption",
-            caption="../workflow/report/figure5.rst",
-            labels={"figure": "Figure 5"},
-        ),
-        "<results>/figures/figure5.pdf",
+        picture("figure5", "Corruption", figure="Figure 5"),
     log:
         "<results>/logs/figure_methods.log",
     conda:
         "../environment.yml"
     params:
-        parts={recipe: len(shards("hps")) for recipe in METHODS},
-        images=config["figures"]["images"],
-        seed=config["seed"],
-        code=fingerprint("scripts/figure_methods.py"),
+        **shown_images(experiments.shown(config, METHODS), IMAGES),
     message:
         "Figure 5: corruption methods side by side"
     script:
         "../scripts/figure_methods.py"
 
 
+use rule figure_methods as figure_pools with:
+    input:
+        **beside_clean(experiments.shown(config, [SHOWN], config["pools"])),
+    output:
+        picture("figure4", "Corruption", figure="Figure 4"),
+    log:
+        "<results>/logs/figure_pools.log",
+    params:
+        **shown_images(experiments.shown(config, [SHOWN], config["pools"]), IMAGES // 2),
+    message:
+        "Figure 4: clean over corrupted images of each pool"
+
+
+use rule figure_methods as figure_targets with:
+    input:
+        **beside_clean(experiments.shown(config, TARGETS)),
+    output:
+        picture("figure7", "Corruption", figure="Figure 7"),
+    log:
+        "<results>/logs/figure_targets.log",
+    params:
+        **shown_images(experiments.shown(config, TARGETS), IMAGES),
+    message:
+        "Figure 7: the image latent and an intermediate latent, corrupted"
+
+
+use rule figure_methods as figure_failures with:
+    input:
+        **beside_clean(experiments.shown(config, [SHOWN])),
+    output:
+        picture("figure8", "Corruption", figure="Figure 8"),
+    log:
+        "<results>/logs/figure_failures.log",
+    params:
+        **shown_images(experiments.shown(config, [SHOWN]), IMAGES, "least_changed"),
+    message:
+        "Figure 8: regions in which nothing visible happened"
+
+
 rule figure_initial:
     input:
-        clean=rules.contact_sheet.input.clean,
-        corrupted=corrupted([SHOWN], "parquet"),
-        strength=corrupted([SHOWN], "csv"),
+        **beside_clean(experiments.shown(config, [SHOWN])),
         diffusion="<results>/sources/diffusion",
     output:
-        report(
-            "<results>/figures/figure6.png",
-            category="Corruption",
-            caption="../workflow/report/figure6.rst",
-            labels={"figure": "Figure 6"},
-        ),
-        "<results>/figures/figure6.pdf",
+        picture("figure6", "Corruption", figure="Figure 6"),
     log:
         "<results>/logs/figure_initial.log",
     conda:
@@ -114,7 +131,7 @@ rule figure_initial:
         gpu=ONE_GPU,
     params:
         recipe={"name": f"{INITIAL['method']}-0", **INITIAL},
-        images=config["figures"]["images"] // 2,
+        images=IMAGES // 2,
         steps=config["schedule"]["steps"],
         renoise=config["renoise"],
         mask_rule=config["corruption"]["mask_rule"],
@@ -128,68 +145,11 @@ rule figure_initial:
         "../scripts/figure_initial.py"
 
 
-use rule figure_methods as figure_targets with:
-    input:
-        clean=rules.contact_sheet.input.clean,
-        corrupted=corrupted(TARGETS, "parquet"),
-        strength=corrupted(TARGETS, "csv"),
-    output:
-        report(
-            "<results>/figures/figure7.png",
-            category="Corruption",
-            caption="../workflow/report/figure7.rst",
-            labels={"figure": "Figure 7"},
-        ),
-        "<results>/figures/figure7.pdf",
-    log:
-        "<results>/logs/figure_targets.log",
-    params:
-        parts={recipe: len(shards("hps")) for recipe in TARGETS},
-        images=config["figures"]["images"],
-        seed=config["seed"],
-        code=fingerprint("scripts/figure_methods.py"),
-    message:
-        "Figure 7: the image latent and an intermediate latent, corrupted"
-
-
-rule figure_failures:
-    input:
-        clean=rules.contact_sheet.input.clean,
-        corrupted=corrupted([SHOWN], "parquet"),
-        strength=corrupted([SHOWN], "csv"),
-    output:
-        report(
-            "<results>/figures/figure8.png",
-            category="Corruption",
-            caption="../workflow/report/figure8.rst",
-            labels={"figure": "Figure 8"},
-        ),
-        "<results>/figures/figure8.pdf",
-    log:
-        "<results>/logs/figure_failures.log",
-    conda:
-        "../environment.yml"
-    params:
-        recipe=SHOWN,
-        images=config["figures"]["images"],
-        code=fingerprint("scripts/figure_failures.py"),
-    message:
-        "Figure 8: regions in which nothing visible happened"
-    script:
-        "../scripts/figure_failures.py"
-
-
 rule figure_steps:
     input:
-        table=f"<results>/tables/{config['figures']['steps']}.csv",
+        f"<results>/tables/{config['figures']['steps']}.csv",
     output:
-        report(
-            "<results>/figures/steps.png",
-            category="Detectors",
-            caption="../workflow/report/steps.rst",
-            labels={"figure": "IoU against step"},
-        ),
-        "<results>/figures/steps.pdf",
+        picture("steps", "Detectors", figure="IoU against step"),
     log:
         "<results>/logs/figure_steps.log",
     conda:
@@ -205,21 +165,15 @@ rule figure_steps:
 
 rule figure_loss:
     input:
-        loss=per_seed("loss.csv", DETECTORS),
+        per_seed("loss.csv", DETECTORS),
     output:
-        report(
-            "<results>/figures/loss.png",
-            category="Detectors",
-            caption="../workflow/report/loss.rst",
-            labels={"figure": "Losses"},
-        ),
-        "<results>/figures/loss.pdf",
+        picture("loss", "Detectors", figure="Losses"),
     log:
         "<results>/logs/figure_loss.log",
     conda:
         "../environment.yml"
     params:
-        detectors=runs(DETECTORS),
+        detectors=of_seeds(DETECTORS),
         code=fingerprint("scripts/figure_loss.py"),
     message:
         "Draw the loss curves of all detectors"
@@ -229,21 +183,15 @@ rule figure_loss:
 
 rule figure_precision_recall:
     input:
-        per_image=per_seed("per_image.parquet", DETECTORS),
+        per_seed("per_image.parquet", DETECTORS),
     output:
-        report(
-            "<results>/figures/precision_recall.png",
-            category="Detectors",
-            caption="../workflow/report/precision_recall.rst",
-            labels={"figure": "Precision and recall"},
-        ),
-        "<results>/figures/precision_recall.pdf",
+        picture("precision_recall", "Detectors", figure="Precision and recall"),
     log:
         "<results>/logs/figure_precision_recall.log",
     conda:
         "../environment.yml"
     params:
-        detectors=runs(DETECTORS),
+        detectors=of_seeds(DETECTORS),
         code=fingerprint("scripts/figure_precision_recall.py"),
     message:
         "Draw precision against recall of all detectors"
@@ -253,27 +201,23 @@ rule figure_precision_recall:
 
 rule figure_regions:
     input:
-        regions=[
+        [
             path
             for pool in config["pools"]
             for path in per_shard(
-                "<results>/regions/{pool}/{backbone}/{shard}.parquet", pool=pool, backbone=FIRST_BACKBONE
+                "<results>/regions/{pool}/{backbone}/{shard}.parquet",
+                pool=pool,
+                backbone=experiments.first_backbone(config),
             )
         ],
     output:
-        report(
-            "<results>/figures/regions.png",
-            category="Regions",
-            caption="../workflow/report/regions.rst",
-            labels={"figure": "Heat map"},
-        ),
-        "<results>/figures/regions.pdf",
+        picture("regions", "Regions", figure="Heat map"),
     log:
         "<results>/logs/figure_regions.log",
     conda:
         "../environment.yml"
     params:
-        parts={pool: len(shards(pool)) for pool in config["pools"]},
+        pools=of_pools(config["pools"]),
         code=fingerprint("scripts/figure_regions.py"),
     message:
         "Draw where the selected regions lie"

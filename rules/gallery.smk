@@ -2,17 +2,17 @@
 # In:  pools, corrupted pools and their measures, the detectors trained on them
 # Out: <results>/gallery.html
 
+TRAINED_ON = [corrupted_pool for corrupted_pool in CORRUPTED if corrupted_pool in DETECTORS]
+
 
 rule gallery:
     input:
-        clean=[
-            path for pool in config["pools"] for path in per_shard("<results>/pools/{pool}/{shard}.parquet", pool=pool)
-        ],
-        corrupted=all_corrupted("parquet"),
-        strength=all_corrupted("csv"),
+        clean=clean(config["pools"]),
+        corrupted=corrupted(CORRUPTED, ".parquet"),
+        strength=corrupted(CORRUPTED, ".csv"),
         weights=[
             f"<results>/detectors/{pool}/{recipe}/{backbone}/seed-{config['detectors']['seeds'][0]}/weights.safetensors"
-            for pool, recipe, backbone in trained_corruptions()
+            for pool, recipe, backbone in TRAINED_ON
         ],
     output:
         "<results>/gallery.html",
@@ -24,18 +24,18 @@ rule gallery:
     resources:
         gpu=ONE_GPU,
     params:
-        parts={pool: len(shards(pool)) for pool in config["pools"]},
-        sets=made_corruptions(),
-        trained=trained_corruptions(),
+        pools=of_pools(config["pools"]),
+        corrupted=of_shards(CORRUPTED),
+        trained_on=[list(corrupted_pool) for corrupted_pool in TRAINED_ON],
         backbones=config["backbones"],
         images=config["gallery"]["images"],
         seed=config["seed"],
-        threshold=config["evaluation"]["threshold"],
-        batch_size=config["evaluation"]["batch_size"],
+        evaluation=config["evaluation"],
         device=config["device"],
         amp=config["detectors"]["amp"],
         code=fingerprint(
-            "scripts/gallery.py", *expand("workflow/blemish/report/gallery/page.{suffix}", suffix=["html", "css", "js"])
+            "scripts/gallery.py",
+            *expand("workflow/blemish/report/gallery/page.{suffix}", suffix=["html", "css", "js"]),
         ),
     message:
         "Make a page to browse the corrupted images, their masks and what detectors see in them"

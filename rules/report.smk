@@ -2,7 +2,7 @@
 # In:  metrics and per-image results of the detectors, measures of the corrupted pools
 # Out: <results>/tables/
 
-DETECTORS = experiments.detectors(config["tables"])
+MEASURED = experiments.shown(config, config["recipes"])
 
 
 rule table:
@@ -22,7 +22,7 @@ rule table:
     conda:
         "../environment.yml"
     params:
-        detectors=table_runs,
+        detectors=table_names,
         table=lookup("{table}", within=config["tables"]),
         published=lookup("{table}", within=config["published"], default=None),
         code=fingerprint("scripts/table.py"),
@@ -72,7 +72,7 @@ rule claims:
     conda:
         "../environment.yml"
     params:
-        detectors=runs(DETECTORS),
+        detectors=of_seeds(DETECTORS),
         claims=config["claims"],
         tables=config["tables"],
         published=config["published"],
@@ -85,7 +85,7 @@ rule claims:
 
 rule strength_table:
     input:
-        strength=corrupted(config["recipes"], "csv"),
+        strength=corrupted(MEASURED, ".csv"),
     output:
         csv=report(
             "<results>/tables/strength.csv",
@@ -99,7 +99,7 @@ rule strength_table:
     conda:
         "../environment.yml"
     params:
-        parts={recipe: len(shards("hps")) for recipe in config["recipes"]},
+        corrupted=of_shards(MEASURED),
         code=fingerprint("scripts/strength_table.py"),
     message:
         "Measure how strong each corruption is and how well it keeps to its region"
@@ -111,10 +111,10 @@ rule cost:
     input:
         inversions=[
             path
-            for pool, n in made_inversions()
+            for pool, n in INVERSIONS
             for path in per_shard("<results>/inversion/{pool}/{shard}/{n}.safetensors", pool=pool, n=n)
         ],
-        strength=all_corrupted("csv"),
+        evaluations=corrupted(CORRUPTED, ".csv"),
         diffusion="<results>/sources/diffusion",
     output:
         csv=report(
@@ -129,9 +129,9 @@ rule cost:
     conda:
         "../environment.yml"
     params:
-        stored=[key for key in made_inversions() for _ in shards(key[0])],
-        corruptions=[key for key in made_corruptions() for _ in shards(key[0])],
-        depths={recipe: depth(recipe) for recipe in config["recipes"]},
+        inverted=of_shards(INVERSIONS),
+        corrupted=of_shards(CORRUPTED),
+        steps_inverted={recipe: experiments.steps_inverted(config, recipe) for recipe in config["recipes"]},
         schedule=config["schedule"],
         renoise=config["renoise"],
         code=fingerprint("scripts/cost.py"),

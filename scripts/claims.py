@@ -1,19 +1,26 @@
 """The paper's claims, judged on the run's own detectors."""
 
 
-def judge_claims(per_image, runs, statements, tables, published, csv, markdown):
+def judge_claims(
+    per_image: list[str],
+    detectors: list[list[str]],
+    claims: dict,
+    tables: dict,
+    published: dict,
+    csv: str,
+    markdown: str,
+) -> None:
+    """Judges every claim on the per-image counts; `detectors` says whose each per_image.parquet is."""
     from blemish.data.files import read_table, write_text
-    from blemish.experiments import Detector
-    from blemish.report import claims
+    from blemish.experiments import Detector, group
+    from blemish.report.claims import judge, to_markdown
     from blemish.report.tables import published_numbers
 
-    results = {}
-    for path, (*fields, _seed) in zip(per_image, runs, strict=True):
-        frame = read_table(path, ["id", "tp", "fp", "fn"])
-        results.setdefault(Detector(*fields), []).append(frame)
-    judged = claims.judge(statements, results, published_numbers(tables, published))
+    counts = (read_table(path, ["id", "tp", "fp", "fn"]) for path in per_image)
+    results = group((Detector(*fields) for fields in detectors), counts)
+    judged = judge(claims, results, published_numbers(tables, published))
     write_text(csv, judged.to_csv(index=False))
-    write_text(markdown, claims.to_markdown(judged))
+    write_text(markdown, to_markdown(judged))
 
 
 if __name__ == "__main__":
@@ -22,9 +29,10 @@ if __name__ == "__main__":
     with run(snakemake):
         judge_claims(
             per_image=snakemake.input.per_image,
-            runs=snakemake.params.detectors,
-            statements=snakemake.params.claims,
+            detectors=snakemake.params.detectors,
+            claims=snakemake.params.claims,
             tables=snakemake.params.tables,
             published=snakemake.params.published,
-            **{name: snakemake.output[name] for name in ("csv", "markdown")},
+            csv=snakemake.output.csv,
+            markdown=snakemake.output.markdown,
         )

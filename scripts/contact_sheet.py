@@ -1,14 +1,13 @@
-"""A contact sheet of one recipe: clean, region, corrupted; the images are drawn by seed."""
+"""A contact sheet of one recipe: clean, region, corrupted."""
 
 
-def contact_sheet(clean, corrupted, strength, images, seed, out):
-    from blemish.report import figures
+def contact_sheet(
+    clean: list[str], corrupted: list[str], strength: list[str], images: int, seed: int, out: list[str]
+) -> None:
+    """Draws `images` images of a pool, chosen by seed."""
+    from blemish.report import examples, figures
 
-    measured = figures.read_strength(strength)
-    chosen = figures.draw(measured, images, seed)
-    figure = figures.contact_sheet(
-        figures.fetch(clean, chosen), figures.fetch(corrupted, chosen), figures.describe(measured, chosen)
-    )
+    figure = figures.contact_sheet(clean, corrupted, strength, lambda measured: examples.drawn(measured, images, seed))
     figures.save(figure, out)
 
 
@@ -17,7 +16,10 @@ if __name__ == "__main__":
 
     with run(snakemake):
         contact_sheet(
-            **{name: snakemake.input[name] for name in ("clean", "corrupted", "strength")},
-            **{name: snakemake.params[name] for name in ("images", "seed")},
+            clean=snakemake.input.clean,
+            corrupted=snakemake.input.corrupted,
+            strength=snakemake.input.strength,
+            images=snakemake.params.images,
+            seed=snakemake.params.seed,
             out=snakemake.output,
         )

@@ -1,23 +1,34 @@
 """What inversion and corruption cost, beside the forecast and the cost without a shared trajectory."""
 
 
-def make_cost_table(inversions, strength, diffusion, stored, corruptions, depths, trajectory, renoise, csv, markdown):
-    from pathlib import Path
-
+def write_cost(
+    inversions: list[str],
+    inverted: list[list],
+    evaluations: list[str],
+    corrupted: list[list[str]],
+    diffusion: str,
+    steps_inverted: dict[str, int],
+    trajectory: dict,
+    renoise: dict,
+    csv: str,
+    markdown: str,
+) -> None:
+    """Writes what the jobs counted; `inverted` and `corrupted` say of what each file is."""
     from blemish.corruption.schedule import Schedule
     from blemish.corruption.settings import ReNoise
     from blemish.data.files import read_json, write_text
+    from blemish.experiments import CorruptedPool, group
     from blemish.report.cost import cost_table, to_markdown
 
-    def grouped(paths, keys):
-        files = {}
-        for path, key in zip(paths, keys, strict=True):
-            files.setdefault(tuple(key), []).append(path)
-        return files
-
-    schedule = Schedule.from_config(read_json(Path(diffusion, "scheduler/scheduler_config.json")), trajectory["steps"])
-    files = grouped(inversions, stored), grouped(strength, corruptions)
-    table = cost_table(*files, depths, trajectory["stride"], ReNoise(**renoise), schedule)
+    schedule = Schedule.from_config(read_json(f"{diffusion}/scheduler/scheduler_config.json"), trajectory["steps"])
+    table = cost_table(
+        group(((pool, n) for pool, n in inverted), inversions),
+        group((CorruptedPool(*name) for name in corrupted), evaluations),
+        steps_inverted,
+        trajectory["stride"],
+        ReNoise(**renoise),
+        schedule,
+    )
     write_text(csv, table.to_csv(index=False))
     write_text(markdown, to_markdown(table))
 
@@ -26,9 +37,15 @@ if __name__ == "__main__":
     from blemish.jobs.run import run
 
     with run(snakemake):
-        make_cost_table(
-            **{name: snakemake.input[name] for name in ("inversions", "strength", "diffusion")},
-            **{name: snakemake.params[name] for name in ("stored", "corruptions", "depths", "renoise")},
+        write_cost(
+            inversions=snakemake.input.inversions,
+            inverted=snakemake.params.inverted,
+            evaluations=snakemake.input.evaluations,
+            corrupted=snakemake.params.corrupted,
+            diffusion=snakemake.input.diffusion,
+            steps_inverted=snakemake.params.steps_inverted,
             trajectory=snakemake.params.schedule,
-            **{name: snakemake.output[name] for name in ("csv", "markdown")},
+            renoise=snakemake.params.renoise,
+            csv=snakemake.output.csv,
+            markdown=snakemake.output.markdown,
         )

@@ -4,7 +4,8 @@ LIBRARIES = ("torch", "diffusers", "transformers", "mmsegmentation", "mmengine",
 LIBRARIES += ("pandas", "pyarrow", "matplotlib", "snakemake")
 
 
-def describe_run(config, out):
+def describe_run(config: dict, out: str) -> None:
+    """Writes both as YAML."""
     import platform
     from importlib.metadata import version
 

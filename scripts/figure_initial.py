@@ -1,52 +1,72 @@
 """Figure 6: images drawn by seed, corrupted in the initial latent, after all steps of the schedule were inverted."""
 
-import shutil
-from dataclasses import replace
-from pathlib import Path
-
 
 def figure_initial(
-    clean, corrupted, strength, diffusion, recipe, images, steps, renoise, mask_rule, seed, device, dtype, state, out
-):
+    clean: list[str],
+    corrupted: list[str],
+    strength: list[str],
+    diffusion: str,
+    recipe: dict,
+    images: int,
+    steps: int,
+    renoise: dict,
+    mask_rule: str,
+    seed: int,
+    device: str,
+    dtype: str,
+    out: list[str],
+) -> None:
+    """Inverts and corrupts a shard of the drawn images in a folder beside the figure, and draws it."""
+    import shutil
+    from dataclasses import replace
+
     from blemish.corruption.corrupt import corrupt_shard
     from blemish.corruption.diffusion import Diffusion
     from blemish.corruption.invert import invert_shard
     from blemish.corruption.settings import ReNoise
-    from blemish.data.records import read_records, write_records
-    from blemish.report import figures
+    from blemish.data.records import write_records
+    from blemish.experiments import CorruptedPool
+    from blemish.jobs.run import state
+    from blemish.report import examples, figures
+    from blemish.report.strength import read_strength
 
-    chosen = figures.draw(figures.read_strength(strength), images, seed)
-    pairs = zip(figures.fetch(clean, chosen), figures.fetch(corrupted, chosen), strict=True)
-    drawn, inversion, result, measures = (state / name for name in ("drawn.parquet", "z", "result.parquet", "csv"))
+    folder = state(out[0])
+    drawn, inversion, result, measures = (folder / name for name in ("drawn.parquet", "z", "result.parquet", "csv"))
+    chosen = examples.drawn(read_strength(strength), images, seed)
+    pairs = zip(examples.fetch(clean, chosen), examples.fetch(corrupted, chosen), strict=True)
     write_records(drawn, (replace(record, mask=other.mask) for record, other in pairs))
     model = Diffusion.load(diffusion, device, dtype)
     shared = {"diffusion": model, "steps": steps, "seed": seed, "batch_size": images}
     invert_shard(
-        drawn, None, inversion, state / "inversion", settings=ReNoise(**renoise), n=steps - recipe["step"], **shared
+        drawn, None, inversion, folder / "inversion", settings=ReNoise(**renoise), n=steps - recipe["step"], **shared
     )
     corrupt_shard(
-        drawn, drawn, inversion, result, measures, state / "corruption", recipe=recipe, mask_rule=mask_rule, **shared
+        drawn, drawn, inversion, result, measures, folder / "corruption", recipe=recipe, mask_rule=mask_rule, **shared
     )
-    measured = figures.read_strength([measures])
+    name = CorruptedPool("drawn", recipe["name"], "drawn")
     figure = figures.clean_over_corrupted(
-        list(read_records(drawn)),
-        {recipe["name"]: list(read_records(result))},
-        captions={recipe["name"]: figures.describe(measured, measured)},
+        {"drawn": [drawn]}, {name: [result]}, {name: [measures]}, lambda measured: measured
     )
     figures.save(figure, out)
-    shutil.rmtree(state)
+    shutil.rmtree(folder)
 
 
 if __name__ == "__main__":
-    from blemish.jobs.run import run, state
+    from blemish.jobs.run import run
 
     with run(snakemake):
         figure_initial(
-            **{name: snakemake.input[name] for name in ("clean", "corrupted", "strength", "diffusion")},
-            **{
-                name: snakemake.params[name]
-                for name in ("recipe", "images", "steps", "renoise", "mask_rule", "seed", "device", "dtype")
-            },
-            state=Path(state(snakemake.output[0])),
+            clean=snakemake.input.clean,
+            corrupted=snakemake.input.corrupted,
+            strength=snakemake.input.strength,
+            diffusion=snakemake.input.diffusion,
+            recipe=snakemake.params.recipe,
+            images=snakemake.params.images,
+            steps=snakemake.params.steps,
+            renoise=snakemake.params.renoise,
+            mask_rule=snakemake.params.mask_rule,
+            seed=snakemake.params.seed,
+            device=snakemake.params.device,
+            dtype=snakemake.params.dtype,
             out=snakemake.output,
         )

@@ -1,13 +1,14 @@
 """The audit of one split's labels: counts per policy beside the paper's, levels, maps that decided."""
 
 
-def figure_labels(audit, summary, tfrecords, out):
+def figure_labels(audit: str, summary: str, tfrecord: str, out: list[str]) -> None:
+    """Draws the audit of one split."""
     from blemish.data.files import read_csv, read_json
     from blemish.report import figures
-    from blemish.report.audit import choose, draw, read_maps
+    from blemish.report.audit import draw, examples, read_maps
 
-    verdicts = choose(read_csv(audit, ["reason", "evidence", "annotators"]))
-    maps = read_maps(tfrecords, [name for ids in verdicts.values() for name in ids])
+    verdicts = examples(read_csv(audit, ["reason", "evidence", "annotators"]))
+    maps = read_maps([tfrecord], [name for ids in verdicts.values() for name in ids])
     figures.save(draw(read_json(summary, ["levels", "kept_under"]), verdicts, maps), out)
 
 
@@ -16,7 +17,8 @@ if __name__ == "__main__":
 
     with run(snakemake):
         figure_labels(
-            **{name: snakemake.input[name] for name in ("audit", "summary")},
-            tfrecords=[snakemake.input.tfrecord],
+            audit=snakemake.input.audit,
+            summary=snakemake.input.summary,
+            tfrecord=snakemake.input.tfrecord,
             out=snakemake.output,
         )

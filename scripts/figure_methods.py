@@ -1,15 +1,28 @@
-"""Figures 5 to 7: the same images corrupted by several recipes; the images are drawn by seed."""
+"""Figures 4, 5, 7 and 8: clean images over what recipes made of them."""
 
 
-def figure_methods(clean, corrupted, strength, parts, images, seed, out):
-    from blemish.report import figures
+def figure_methods(
+    clean: list[str],
+    corrupted: list[str],
+    strength: list[str],
+    pools: list[str],
+    names: list[list[str]],
+    images: int,
+    choice: str,
+    seed: int,
+    out: list[str],
+) -> None:
+    """Draws `images` images of each pool: those drawn by seed, or the least changed."""
+    from blemish.experiments import CorruptedPool, group
+    from blemish.report import examples, figures
 
-    measured = {name: figures.read_strength(files) for name, files in figures.split(strength, parts).items()}
-    chosen = figures.draw(next(iter(measured.values())), images, seed)
+    found = [CorruptedPool(*name) for name in names]
+    choices = {
+        "drawn": lambda measured: examples.drawn(measured, images, seed),
+        "least_changed": lambda measured: examples.least_changed(measured, images),
+    }
     figure = figures.clean_over_corrupted(
-        figures.fetch(clean, chosen),
-        {name: figures.fetch(files, chosen) for name, files in figures.split(corrupted, parts).items()},
-        captions={name: figures.describe(table, chosen) for name, table in measured.items()},
+        group(pools, clean), group(found, corrupted), group(found, strength), choices[choice]
     )
     figures.save(figure, out)
 
@@ -19,7 +32,13 @@ if __name__ == "__main__":
 
     with run(snakemake):
         figure_methods(
-            **{name: snakemake.input[name] for name in ("clean", "corrupted", "strength")},
-            **{name: snakemake.params[name] for name in ("parts", "images", "seed")},
+            clean=snakemake.input.clean,
+            corrupted=snakemake.input.corrupted,
+            strength=snakemake.input.strength,
+            pools=snakemake.params.pools,
+            names=snakemake.params.corrupted,
+            images=snakemake.params.images,
+            choice=snakemake.params.choice,
+            seed=snakemake.params.seed,
             out=snakemake.output,
         )

@@ -1,10 +1,12 @@
-"""Where the selected regions lie: how often each pixel of a set is in one."""
+"""Where the selected regions lie: how often each pixel of a pool is in one."""
 
 
-def figure_regions(regions, parts, out):
+def figure_regions(regions: list[str], pools: list[str], out: list[str]) -> None:
+    """Draws the mean mask of each pool; `pools` says of which each file is."""
+    from blemish.experiments import group
     from blemish.report import figures, plots
 
-    maps = {name: plots.mean_mask(files) for name, files in figures.split(regions, parts).items()}
+    maps = {pool: plots.mean_mask(files) for pool, files in group(pools, regions).items()}
     figures.save(plots.region_heat_maps(maps), out)
 
 
@@ -12,8 +14,4 @@ if __name__ == "__main__":
     from blemish.jobs.run import run
 
     with run(snakemake):
-        figure_regions(
-            regions=snakemake.input.regions,
-            parts=snakemake.params.parts,
-            out=snakemake.output,
-        )
+        figure_regions(regions=snakemake.input, pools=snakemake.params.pools, out=snakemake.output)

@@ -1,35 +1,58 @@
-"""The gallery: images drawn by seed from every corrupted set of the run, with what its detector sees, in one page."""
+"""The gallery: images drawn by seed from every corrupted pool, with what its detector sees, in one page."""
 
 
-def gallery(clean, corrupted, strength, weights, parts, sets, trained, backbones, images, seed, threshold, out, **how):
+def gallery(
+    clean: list[str],
+    pools: list[str],
+    corrupted: list[str],
+    strength: list[str],
+    names: list[list[str]],
+    weights: list[str],
+    trained_on: list[list[str]],
+    backbones: dict,
+    images: int,
+    seed: int,
+    evaluation: dict,
+    device: str,
+    amp: str | None,
+    out: str,
+) -> None:
+    """Draws `images` of each corrupted pool; `pools`, `names` and `trained_on` say of what each file is."""
     from blemish.detection.predict import probabilities
-    from blemish.report import figures
+    from blemish.experiments import CorruptedPool, group
     from blemish.report.gallery import content, page
 
-    names = [tuple(name) for name in sets]
-    pools = figures.split(clean, parts)
-    shards = {name: parts[name[0]] for name in names}
-    results, measures = figures.split(corrupted, shards), figures.split(strength, shards)
-    detectors = {tuple(name): path for name, path in zip(trained, weights, strict=True)}
-    shown = [
-        content.CorruptedSet(*name, pools[name[0]], results[name], measures[name], detectors.get(name))
-        for name in names
-    ]
+    found = [CorruptedPool(*name) for name in names]
+    detectors = dict(zip((CorruptedPool(*name) for name in trained_on), weights, strict=True))
 
-    def predict(group, records):
-        return probabilities(group.weights, backbones[group.backbone], records, **how)
+    def predict(name, records):
+        if name not in detectors:
+            return ()
+        how = {"batch_size": evaluation["batch_size"], "device": device, "amp": amp}
+        return probabilities(detectors[name], backbones[name.backbone], records, **how)
 
-    page.write(out, content.collect(shown, images, seed, predict, threshold), threshold)
+    threshold = evaluation["threshold"]
+    files = group(pools, clean), group(found, corrupted), group(found, strength)
+    page.write(out, content.collect(*files, images, seed, predict, threshold), threshold)
 
 
 if __name__ == "__main__":
     from blemish.jobs.run import run
 
-    inputs = ("clean", "corrupted", "strength", "weights")
-    params = ("parts", "sets", "trained", "backbones", "images", "seed", "threshold", "batch_size", "device", "amp")
     with run(snakemake):
         gallery(
-            **{name: snakemake.input[name] for name in inputs},
-            **{name: snakemake.params[name] for name in params},
+            clean=snakemake.input.clean,
+            pools=snakemake.params.pools,
+            corrupted=snakemake.input.corrupted,
+            strength=snakemake.input.strength,
+            names=snakemake.params.corrupted,
+            weights=snakemake.input.weights,
+            trained_on=snakemake.params.trained_on,
+            backbones=snakemake.params.backbones,
+            images=snakemake.params.images,
+            seed=snakemake.params.seed,
+            evaluation=snakemake.params.evaluation,
+            device=snakemake.params.device,
+            amp=snakemake.params.amp,
             out=snakemake.output[0],
         )

@@ -1,11 +1,22 @@
 """One of Tables 1 to 4: our numbers beside the paper's."""
 
 
-def make_table(metrics, runs, table, published, csv, markdown, latex):
+def write_table(
+    metrics: list[str],
+    detectors: list[list[str]],
+    table: dict,
+    published: dict | None,
+    csv: str,
+    markdown: str,
+    latex: str,
+) -> None:
+    """Writes one table in three formats; `detectors` says whose each metrics.json is."""
     from blemish.data.files import write_text
+    from blemish.experiments import Detector, group
     from blemish.report import tables
 
-    frame = tables.assemble(table, published, tables.read_metrics(metrics, runs))
+    paths = group((Detector(*fields) for fields in detectors), metrics)
+    frame = tables.assemble(table, published, tables.read_metrics(paths))
     write_text(csv, frame.to_csv(index=False))
     write_text(markdown, tables.to_markdown(frame, table))
     write_text(latex, tables.to_latex(frame, table))
@@ -15,10 +26,12 @@ if __name__ == "__main__":
     from blemish.jobs.run import run
 
     with run(snakemake):
-        make_table(
+        write_table(
             metrics=snakemake.input.metrics,
-            runs=snakemake.params.detectors,
+            detectors=snakemake.params.detectors,
             table=snakemake.params.table,
             published=snakemake.params.published,
-            **{name: snakemake.output[name] for name in ("csv", "markdown", "latex")},
+            csv=snakemake.output.csv,
+            markdown=snakemake.output.markdown,
+            latex=snakemake.output.latex,
         )

@@ -1,4 +1,4 @@
-"""Which detectors, sets and corruptions a config asks for. The Snakefile imports this: no torch, no pandas.
+"""Which detectors, regions, inversions and corruptions a config asks for. Light: the Snakefile imports it.
 
 A table (config/paper/tables.yaml) is a dict with `title`, `caption`, `section`, `row_headers`, `columns` and `rows`. A
 column or row is its `label` (text or a list of texts, outermost group first) and its entry: any of the fields of a
@@ -7,13 +7,17 @@ column or row is its `label` (text or a list of texts, outermost group first) an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from typing import NamedTuple, TypeVar
 
 from blemish.errors import UserError
 from blemish.words import closest
 
 LABELLED = ("human", "pseudo")  # supervisions that are not recipes
+HPS = "hps"  # the pool that Tables 2 and 4 and most figures are about
+
+Name = TypeVar("Name", bound=Hashable)
+Value = TypeVar("Value")
 
 
 class Detector(NamedTuple):
@@ -89,6 +93,64 @@ def check(
                     )
 
 
+class CorruptedPool(NamedTuple):
+    """A pool corrupted by a recipe in the regions of a backbone; the fields are the folders of its files."""
+
+    pool: str
+    recipe: str
+    backbone: str
+
+
+def shards(config: Mapping, pool: str) -> list[str]:
+    """The names of a pool's shards."""
+    return [str(i) for i in range(config["pools"][pool]["shards"])]
+
+
+def first_backbone(config: Mapping) -> str:
+    """The backbone whose regions figures and the strength table show: the first by name."""
+    return min(config["backbones"])
+
+
+def shown(config: Mapping, recipes: Iterable[str], pools: Iterable[str] = (HPS,)) -> list[CorruptedPool]:
+    """What a figure of these recipes and pools shows: the regions are the first backbone's."""
+    return [CorruptedPool(pool, recipe, first_backbone(config)) for pool in pools for recipe in recipes]
+
+
+def corrupted_pools(config: Mapping) -> list[CorruptedPool]:
+    """All that detectors, figures and the strength table need, sorted."""
+    trained = [CorruptedPool(*d) for d in detectors(config["tables"]) if d.supervision in config["recipes"]]
+    measured = shown(config, config["recipes"])
+    return sorted({*trained, *measured, *shown(config, [config["figures"]["recipe"]], config["pools"])})
+
+
+def regions(config: Mapping) -> list[tuple[str, str]]:
+    """(pool, backbone) of all regions that are corrupted or serve as pseudo labels, sorted."""
+    pseudo = {(d.train_set, d.backbone) for d in detectors(config["tables"]) if d.supervision == "pseudo"}
+    return sorted(pseudo | {(corrupted.pool, corrupted.backbone) for corrupted in corrupted_pools(config)})
+
+
+def trainings(config: Mapping) -> list[tuple[Detector, int]]:
+    """(detector, seed) of all that is trained, sorted: the tables' detectors and the selectors of all regions."""
+    seeds = config["detectors"]["seeds"]
+    selectors = {(Detector("richhf-100", "human", backbone), seeds[0]) for _, backbone in regions(config)}
+    return sorted(selectors | {(detector, seed) for detector in detectors(config["tables"]) for seed in seeds})
+
+
+def steps_inverted(config: Mapping, recipe: str) -> int:
+    """How many steps are inverted for a recipe: DDIM step s of 50 means that 50 - s are (§4.3)."""
+    return config["schedule"]["steps"] - config["recipes"][recipe]["step"]
+
+
+def inversions(config: Mapping) -> list[tuple[str, int]]:
+    """(pool, number of steps) of all stored latents on the way to every corruption, pool by pool, ascending."""
+    needed = {pool: [c.recipe for c in corrupted_pools(config) if c.pool == pool] for pool in config["pools"]}
+    return [
+        (pool, n)
+        for pool, recipes in needed.items()
+        for n in stored([steps_inverted(config, recipe) for recipe in recipes], config["schedule"]["stride"])
+    ]
+
+
 def before(n: int, stride: int) -> int:
     """The stored number of inversion steps from which the inversion to n > 0 steps goes on."""
     return (n - 1) // stride * stride
@@ -102,3 +164,15 @@ def stored(depths: Iterable[int], stride: int) -> list[int]:
             found.add(n)
             n = before(n, stride) if n else 0
     return sorted(found)
+
+
+def group(names: Iterable[Name], values: Iterable[Value]) -> dict[Name, list[Value]]:
+    """Values by name: a rule lists its files in a row, and beside them in a param what each is of.
+
+    Raises:
+        ValueError: there are more of one than of the other.
+    """
+    found: dict[Name, list[Value]] = {}
+    for name, value in zip(names, values, strict=True):
+        found.setdefault(name, []).append(value)
+    return found

@@ -5,6 +5,7 @@ import pandas as pd
 from PIL import Image
 
 from blemish.data.tfrecords import write_examples
+from blemish.report import audit
 
 
 def encoded(value):
@@ -16,10 +17,10 @@ def encoded(value):
 def test_every_verdict_shows_its_first_maps(tmp_path):
     rows = [("few", 2.0, "plateaus", i) for i in range(8)]
     rows += [("all_zero", None, "none", i) for i in range(8, 10)]
-    audit = pd.DataFrame(
+    rows = pd.DataFrame(
         {"id": [f"s{i}" for *_, i in rows], "reason": [r[0] for r in rows], "annotators": [r[1] for r in rows]}
     ).assign(evidence=[r[2] for r in rows])
-    verdicts = audit.choose(audit)
+    verdicts = audit.examples(rows)
     assert {tuple(ids) for ids in verdicts.values()} == {
         tuple(f"s{i}" for i in range(audit.EXAMPLES)),
         ("s8", "s9"),

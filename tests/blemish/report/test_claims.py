@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from blemish.errors import UserError
 from blemish.evaluation.measures import paired_difference
-from blemish.experiments import Detector
+from blemish.experiments import Detector, detectors
 from blemish.report import claims, tables
 
 ROOT = Path(__file__).parents[3]
@@ -46,7 +46,7 @@ def judge(claim: dict, **shares) -> pd.DataFrame:
 
 
 def test_every_claim_is_about_detectors_of_the_tables():
-    known = set(tables.detectors(TABLES))
+    known = set(detectors(TABLES))
     for name, claim in CLAIMS.items():
         assert claim["statement"] and claim["section"]
         for comparisons in claims.cases(name, claim).values():
@@ -158,8 +158,8 @@ def test_different_test_images_are_refused():
 @pytest.mark.parametrize(
     ("claim", "complaint"),
     [
-        ({"order": ["hps/a"]}, "'hps/a' is no detector"),
-        ({"order": ["hps/a/{backbone}", "hps/b/{backbone}"]}, "'hps/a/{backbone}' is no detector"),
+        ({"order": ["hps/a"]}, "'hps/a' does not name a detector"),
+        ({"order": ["hps/a/{backbone}", "hps/b/{backbone}"]}, "'hps/a/{backbone}' does not name a detector"),
         ({"all": ["hps/a/swin-t"]}, "x has all: give it either order"),
         ({}, "x has no comparison"),
     ],

@@ -4,6 +4,7 @@ from paper import renoise
 
 from blemish.corruption.corrupt import corrupt_shard
 from blemish.corruption.invert import invert_shard
+from blemish.experiments import CorruptedPool
 from blemish.report.cost import cost_table, to_markdown
 
 DEPTHS = {"two": 2, "three": 3}
@@ -12,18 +13,17 @@ DEPTHS = {"two": 2, "three": 3}
 @pytest.fixture
 def made(tmp_path, diffusion, shard):
     """The inversion to 0, 2 and 3 steps of one shard, stored every two, and two corruptions of it."""
-    inversions, state = {}, tmp_path / "state"
+    inversions, corruptions, state = {}, {}, tmp_path / "state"
     for n, previous in ((0, None), (2, 0), (3, 2)):
         inversions["hps", n] = [tmp_path / f"{n}.safetensors"]
         before = previous if previous is None else inversions["hps", previous][0]
         invert_shard(shard[0], before, inversions["hps", n][0], state, diffusion, renoise(), 50, n, 0, 5)
-    strength = {}
     for name, n in DEPTHS.items():
         recipe, csv = {"name": name, "method": "proposed", "step": 50 - n}, tmp_path / f"{name}.csv"
         out = tmp_path / f"{name}.parquet"
         corrupt_shard(*shard, inversions["hps", n][0], out, csv, state, diffusion, recipe, 50, "any", 0, 5)
-        strength["hps", name, "swin-t"] = strength["hps", name, "convnext-t"] = [csv]
-    return inversions, strength
+        corruptions |= {CorruptedPool("hps", name, backbone): [csv] for backbone in ("swin-t", "convnext-t")}
+    return inversions, corruptions
 
 
 def test_the_trajectory_counts_once_and_every_corruption_for_itself(made, diffusion):

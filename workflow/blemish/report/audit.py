@@ -19,7 +19,7 @@ from blemish.report.plots import OURS, STYLE
 EXAMPLES = 6  # maps per verdict
 
 
-def choose(audit: pd.DataFrame) -> dict[str, list[str]]:
+def examples(audit: pd.DataFrame) -> dict[str, list[str]]:
     """The first `EXAMPLES` ids of every verdict: reason, what told it, number of annotators where known."""
     verdicts: dict[str, list[str]] = {}
     audit = audit[~audit["reason"].isin(UNUSABLE)]

@@ -32,7 +32,8 @@ LEGEND = (
     "otherwise. Gain: relative. Paper's numbers: whether its own tables bear the claim out, no intervals."
 )
 
-Results = Mapping[Detector, Sequence[pd.DataFrame]]
+PerSeed = Mapping[Detector, Sequence[pd.DataFrame]]
+"""Per detector the per-image counts of each of its seeds, with columns id, tp, fp, fn (pixels)."""
 
 
 class Comparison(NamedTuple):
@@ -82,19 +83,16 @@ def _detector(name: str, text: str, filled: Mapping[str, str]) -> Detector:
         return Detector(*text.format(**filled).split("/"))
     except (KeyError, TypeError) as error:
         raise UserError(
-            f"claims: {name}: {text!r} is no detector: write train_set/supervision/backbone, and give every "
-            "{name} in it a list in `over` or `across`."
+            f"claims: {name}: {text!r} does not name a detector: write train_set/supervision/backbone, and give "
+            "every {name} in it a list in `over` or `across`."
         ) from error
 
 
-def bootstrap(results: Results) -> dict[Detector, np.ndarray]:
+def bootstrap(results: PerSeed) -> dict[Detector, np.ndarray]:
     """The IoU of each detector in %, followed by DRAWS bootstrap draws of it: (1 + DRAWS,).
 
     A draw takes test images with replacement, the same ones for every detector (paired); of a detector with
     several seeds, it draws the seeds too. The estimate is the mean over seeds.
-
-    Args:
-        results: per detector and seed the per-image counts, with columns id, tp, fp, fn (pixels).
 
     Raises:
         UserError: the detectors were not evaluated on the same images.
@@ -118,8 +116,8 @@ def _counts(frame: pd.DataFrame, ids: Sequence[str], detector: Detector) -> np.n
     frame = frame.sort_values("id")
     if list(frame["id"]) != ids:
         raise UserError(
-            f"claims: {'/'.join(detector)} was evaluated on other test images than the other detectors: "
-            "evaluate it anew."
+            f"claims: {'/'.join(detector)} was evaluated on other test images than the other detectors. "
+            "Delete its per_image.parquet and run again."
         )
     return np.stack([frame["tp"], frame["tp"] + frame["fp"] + frame["fn"]]).astype(float)
 
@@ -147,12 +145,12 @@ def conjunction(verdicts: Sequence[str]) -> str:
     return next((name for name in VERDICTS if name in verdicts), "holds")
 
 
-def judge(claims: Mapping[str, Mapping], results: Results, paper: Mapping[Detector, float]) -> pd.DataFrame:
+def judge(claims: Mapping[str, Mapping], results: PerSeed, paper: Mapping[Detector, float]) -> pd.DataFrame:
     """Judges every claim.
 
     Args:
         claims: config/paper/claims.yaml's `claims`.
-        results: per detector and seed the per-image counts.
+        results: the per-image counts.
         paper: the paper's IoU in % of each detector.
 
     Returns:

@@ -13,7 +13,7 @@ from blemish.corruption.latents import Latents
 from blemish.corruption.schedule import Schedule
 from blemish.corruption.settings import ReNoise
 from blemish.data.files import read_csv
-from blemish.experiments import before
+from blemish.experiments import CorruptedPool, before
 from blemish.report.text import escape_markdown, markdown
 
 HEADER = ["Pool", "Work", "Images", "Evaluations", "an image", "Forecast", "Each inverting for itself"]
@@ -25,8 +25,8 @@ LEGEND = (
 
 def cost_table(
     inversions: Mapping[tuple[str, int], Sequence[str | PathLike]],
-    strength: Mapping[tuple[str, str, str], Sequence[str | PathLike]],
-    depths: Mapping[str, int],
+    corruptions: Mapping[CorruptedPool, Sequence[str | PathLike]],
+    steps_inverted: Mapping[str, int],
     stride: int,
     settings: ReNoise,
     schedule: Schedule,
@@ -35,8 +35,8 @@ def cost_table(
 
     Args:
         inversions: (pool, number of steps) -> inversion shards, for all numbers stored.
-        strength: (pool, recipe, backbone) -> strength CSVs.
-        depths: inversion steps of each recipe.
+        corruptions: CSVs with the column `evaluations`, of each corrupted pool.
+        steps_inverted: of each recipe.
         stride: the trajectory is stored every so many steps.
 
     Returns:
@@ -52,10 +52,13 @@ def cost_table(
         own = sum(spent[pool, n] - spent[pool, start] for start, n in parts)
         each = sum(evaluations(*part, settings, schedule) for part in parts)
         rows.append([pool, "inversion", images, own, images * each, 0])
-        for recipe in dict.fromkeys(recipe for name, recipe, _ in strength if name == pool):
-            files = [file for (name, r, _), paths in strength.items() if (name, r) == (pool, recipe) for file in paths]
-            counted = pd.concat([read_csv(file, ["evaluations"]) for file in files])["evaluations"]
-            n, count = depths[recipe], len(counted)
+        by_recipe: dict[str, list[pd.DataFrame]] = {}
+        for corrupted, paths in corruptions.items():
+            if corrupted.pool == pool:
+                by_recipe.setdefault(corrupted.recipe, []).extend(read_csv(path, ["evaluations"]) for path in paths)
+        for recipe, counts in by_recipe.items():
+            counted, n = pd.concat(counts)["evaluations"], steps_inverted[recipe]
+            count = len(counted)
             rows.append([pool, recipe, count, counted.sum(), count * n, count * alone([n], settings, schedule)])
         sums = [sum(column) for column in zip(*[row[3:] for row in rows if row[0] == pool], strict=True)]
         rows.append([pool, "all", images, *sums])

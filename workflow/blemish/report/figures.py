@@ -1,14 +1,12 @@
 """Figures of images: clean over corrupted, with the selected region outlined (the paper's Figures 4 to 8).
 
-Which images are shown is decided by a seed (`draw`) or by a measure (`weakest`), never by hand. Small images
-are enlarged pixel by pixel, without smoothing; large ones are reduced.
+Small images are enlarged pixel by pixel, without smoothing; large ones are reduced.
 """
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
@@ -20,23 +18,25 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from PIL import Image
 
-from blemish.data.files import atomic, read_csv
-from blemish.data.records import Record, read_records
-from blemish.errors import UserError
+from blemish.data.files import atomic
+from blemish.experiments import CorruptedPool
+from blemish.report.examples import fetch
+from blemish.report.strength import captions, read_strength
 
 PANEL = 320  # pixels of one image's side
 GAP = 12  # pixels between images
 DPI = 200
 GREEN = "#00e63c"  # the paper's colour of a region's outline
 
-LEAST_REGION = 0.01
-"""Share of an image that its region must cover for Figure 8: a smaller one shows nothing either way."""
-
 NO_DATES = {
     ".png": {"Software": None},
     ".pdf": {"CreationDate": None, "Producer": None, "Creator": None},
     ".svg": {"Date": None},
 }
+
+Paths = Sequence[str | PathLike]
+Choice = Callable[[pd.DataFrame], pd.DataFrame]
+"""From the strength of all images of a pool to that of those to show, e.g. `examples.drawn`."""
 
 
 class Panel(NamedTuple):
@@ -47,111 +47,49 @@ class Panel(NamedTuple):
     caption: str = ""
 
 
-def read_strength(paths: Sequence[str | PathLike]) -> pd.DataFrame:
-    """The strength CSVs of a set's shards, one row per image; `part` is its shard's position in `paths`."""
-    return pd.concat(
-        [read_csv(path, ["id", "latent_distance"]).assign(part=i) for i, path in enumerate(paths)], ignore_index=True
-    )
+def contact_sheet(clean: Paths, corrupted: Paths, strength: Paths, choose: Choice) -> Figure:
+    """Three rows: clean images, their regions, and the corrupted images, where nothing hides them.
 
-
-def split(paths: Sequence[str], parts: Mapping[str, int]) -> dict[str, list[str]]:
-    """Deals a flat list of files to names in turn, `parts[name]` of them to each."""
-    files = iter(paths)
-    return {name: list(itertools.islice(files, count)) for name, count in parts.items()}
-
-
-def with_region(strength: pd.DataFrame) -> pd.DataFrame:
-    """The images that were corrupted at all: those whose mask selects a cell of the latent."""
-    return strength[strength["latent_distance"].notna()]
-
-
-def draw(strength: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:
-    """`count` images with a region, drawn by (seed, id): however the set was cut into shards, the same ones.
-
-    Raises:
-        UserError: no image has a region.
+    Args:
+        clean, corrupted, strength: one file per shard, in the same order.
+        choose: which images.
     """
-    shown = with_region(strength)
-    order = [hashlib.sha256(f"{seed}/{name}".encode()).hexdigest() for name in shown["id"]]
-    return _some(shown.iloc[np.argsort(order)], count, "no image has a region to corrupt")
-
-
-def weakest(strength: pd.DataFrame, count: int) -> pd.DataFrame:
-    """The `count` images whose region changed least: the smallest share of visibly changed pixels in it, and
-    of equal ones the highest PSNR (§7: regions where no artifact came out).
-
-    Raises:
-        UserError: no image has a region of LEAST_REGION.
-    """
-    shown = with_region(strength)
-    shown = shown[shown["mask_fraction"] >= LEAST_REGION]
-    order = shown.sort_values(["changed", "psnr_inside", "id"], ascending=[True, False, True])
-    return _some(order, count, f"no region covers {LEAST_REGION:.0%} of its image")
-
-
-def _some(images: pd.DataFrame, count: int, complaint: str) -> pd.DataFrame:
-    if images.empty:
-        raise UserError(f"figures: {complaint}, so there is nothing to show: lower selector.tau in the config.")
-    return images.head(count)
-
-
-def fetch(shards: Sequence[str | PathLike], chosen: pd.DataFrame) -> list[Record]:
-    """The records of the chosen images (columns `id`, `part`), in that order; only their shards are read.
-
-    Raises:
-        UserError: a shard does not hold an image that it should.
-    """
-    found = {}
-    for part, images in chosen.groupby("part"):
-        wanted = set(images["id"])
-        found |= {(part, record.id): record for record in read_records(shards[part], where=wanted.__contains__)}
-    missing = [key for key in zip(chosen["part"], chosen["id"], strict=True) if key not in found]
-    if missing:
-        part, name = missing[0]
-        raise UserError(f"figures: {shards[part]} does not hold the image {name}: make the shard anew.")
-    return [found[key] for key in zip(chosen["part"], chosen["id"], strict=True)]
-
-
-def contact_sheet(clean: Sequence[Record], corrupted: Sequence[Record], captions: Sequence[str] = ()) -> Figure:
-    """Three rows: the clean images, their regions, and the corrupted images, where nothing hides them."""
-    captions = captions or [""] * len(clean)
+    measured = read_strength(strength)
+    chosen = choose(measured)
+    before, after = fetch(clean, chosen), fetch(corrupted, chosen)
     return grid(
         {
-            "Clean": [Panel(record.image) for record in clean],
-            "Region": [Panel(c.image, m.mask) for c, m in zip(clean, corrupted, strict=True)],
-            "Corrupted": [Panel(r.image, None, text) for r, text in zip(corrupted, captions, strict=True)],
+            "Clean": [Panel(record.image) for record in before],
+            "Region": [Panel(c.image, m.mask) for c, m in zip(before, after, strict=True)],
+            "Corrupted": [Panel(r.image, None, t) for r, t in zip(after, captions(measured, chosen), strict=True)],
         }
     )
 
 
 def clean_over_corrupted(
-    clean: Sequence[Record],
-    corrupted: Mapping[str, Sequence[Record]],
-    columns: Sequence[str] = (),
-    captions: Mapping[str, Sequence[str]] | None = None,
+    clean: Mapping[str, Paths],
+    corrupted: Mapping[CorruptedPool, Paths],
+    strength: Mapping[CorruptedPool, Paths],
+    choose: Choice,
 ) -> Figure:
-    """The clean images, and below them a row for each recipe with the region outlined (Figures 4 to 8).
+    """Clean images, and below them a row for each recipe with the region outlined (Figures 4 to 8).
 
     Args:
-        clean: n records.
-        corrupted: per row label the same n images, corrupted, with their masks.
-        columns: n group names, e.g. the pools; neighbours of one name share a heading.
-        captions: per row label n lines to write below the images.
+        clean: per pool its shards; several pools stand side by side under their names.
+        corrupted, strength: the same for each pool corrupted by each recipe.
+        choose: which images of a pool, from their strength under the first recipe.
     """
-    rows = {"Clean": [Panel(record.image) for record in clean]}
-    for name, records in corrupted.items():
-        texts = (captions or {}).get(name) or [""] * len(clean)
-        rows[name] = [Panel(r.image, r.mask, text) for r, text in zip(records, texts, strict=True)]
-    return grid(rows, columns)
-
-
-def describe(strength: pd.DataFrame, chosen: pd.DataFrame) -> list[str]:
-    """The caption of each chosen image: PSNR to the clean one in the region and beyond, share changed."""
-    rows = chosen[["id", "part"]].merge(strength, on=["id", "part"], how="left", validate="1:1")
-    return [
-        f"in {row.psnr_inside:.0f} dB, out {row.psnr_outside:.0f} dB, {100 * row.changed:.0f} % changed"
-        for row in rows.itertuples()
-    ]
+    rows: dict[str, list[Panel]] = {"Clean": []}
+    columns: list[str] = []
+    for pool, shards in clean.items():
+        measured = {name: read_strength(paths) for name, paths in strength.items() if name.pool == pool}
+        chosen = choose(next(iter(measured.values())))
+        rows["Clean"] += [Panel(record.image) for record in fetch(shards, chosen)]
+        for name, table in measured.items():
+            shown = zip(fetch(corrupted[name], chosen), captions(table, chosen), strict=True)
+            rows.setdefault(name.recipe, []).extend(Panel(r.image, r.mask, text) for r, text in shown)
+        columns += [pool] * len(chosen)
+    return grid(rows, columns if len(clean) > 1 else ())
 
 
 def grid(rows: Mapping[str, Sequence[Panel]], columns: Sequence[str] = ()) -> Figure:

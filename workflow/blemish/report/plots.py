@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import matplotlib
 import matplotlib.ticker
@@ -32,7 +33,8 @@ BASELINES = {"human": "#000000", "pseudo": "#8a8a8a"}
 COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]  # Okabe and Ito's
 OURS = "#0072b2"
 
-Run = tuple[Detector, int]  # a detector and its seed
+PerSeed = Mapping[Detector, Sequence[pd.DataFrame]]
+"""Per detector a table of each of its seeds."""
 
 
 def colours(supervisions: Sequence[str]) -> dict[str, tuple[float, float, float]]:
@@ -78,16 +80,15 @@ def iou_against_step(table: pd.DataFrame, steps: Mapping[str, int]) -> Figure:
 
 
 @matplotlib.rc_context(STYLE)
-def loss_curves(losses: Mapping[Run, pd.DataFrame]) -> Figure:
+def loss_curves(losses: PerSeed) -> Figure:
     """Training losses, a panel per train set and backbone.
 
     Args:
-        losses: per detector and seed its loss.csv: iteration, loss, lr. Drawn as a running median over a
-            twentieth of the entries.
+        losses: the loss.csv of each seed: iteration, loss, lr. Drawn as a running median over a twentieth of the
+            entries.
     """
 
-    def plot(ax: Axes, run: Run, **style) -> None:
-        frame = losses[run]
+    def plot(ax: Axes, frame: pd.DataFrame, **style) -> None:
         smooth = frame["loss"].rolling(max(1, len(frame) // 20), min_periods=1).median()
         ax.plot(frame["iteration"], smooth, **style)
         ax.set(yscale="log", xlabel="Iteration", ylabel="Loss")
@@ -95,22 +96,22 @@ def loss_curves(losses: Mapping[Run, pd.DataFrame]) -> Figure:
         ax.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
         ax.yaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
 
-    return _panels(list(losses), plot)
+    return _panels(losses, plot)
 
 
 @matplotlib.rc_context(STYLE)
-def precision_recall(results: Mapping[Run, pd.DataFrame]) -> Figure:
+def precision_recall(results: PerSeed) -> Figure:
     """Precision against recall over all thresholds, a panel per train set and backbone.
 
     Args:
-        results: per detector and seed its per_image.parquet (rows of `evaluation.measure`).
+        results: the per_image.parquet of each seed (rows of `measures.measure`).
     """
 
-    def plot(ax: Axes, run: Run, **style) -> None:
-        ax.plot(*recall_and_precision(results[run]), **style)
+    def plot(ax: Axes, per_image: pd.DataFrame, **style) -> None:
+        ax.plot(*recall_and_precision(per_image), **style)
         ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="Recall", ylabel="Precision")
 
-    return _panels(list(results), plot)
+    return _panels(results, plot)
 
 
 def recall_and_precision(per_image: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -124,33 +125,29 @@ def recall_and_precision(per_image: pd.DataFrame) -> tuple[np.ndarray, np.ndarra
     return recall[found], artifact[found] / (artifact + background)[found]
 
 
-def _panels(runs: Sequence[Run], plot: Callable[..., None]) -> Figure:
+def _panels(tables: PerSeed, plot: Callable[..., None]) -> Figure:
     """A row per backbone, a column per train set, a colour per supervision, thin lines for further seeds."""
-    backbones = sorted({detector.backbone for detector, _ in runs})
-    train_sets = sorted({detector.train_set for detector, _ in runs})
+    backbones = sorted({detector.backbone for detector in tables})
+    train_sets = sorted({detector.train_set for detector in tables})
+    found = {detector.supervision for detector in tables}
     supervisions = [
-        *(name for name in LABELLED if any(name == detector.supervision for detector, _ in runs)),
-        *sorted({detector.supervision for detector, _ in runs} - {*LABELLED}, reverse=True),
+        *(name for name in LABELLED if name in found),
+        *sorted(found - {*LABELLED}, reverse=True),
     ]
     colour = colours(supervisions)
-    first = min(seed for _, seed in runs)
     figure = Figure(figsize=(3 * len(train_sets) + 1.2, 2.4 * len(backbones)), layout="constrained")
     axes = figure.subplots(len(backbones), len(train_sets), squeeze=False)
     handles: dict[str, object] = {}
-    for detector, seed in sorted(runs):
+    for detector, seeds in sorted(tables.items(), key=lambda item: item[0]):
         ax = axes[backbones.index(detector.backbone), train_sets.index(detector.train_set)]
-        width = 1.3 if seed == first else 0.5
-        plot(ax, (detector, seed), color=colour[detector.supervision], linewidth=width)
-        handles.setdefault(detector.supervision, ax.lines[-1])
-    for ax, (backbone, train_set) in zip(axes.flat, _product(backbones, train_sets), strict=True):
+        for i, table in enumerate(seeds):
+            plot(ax, table, color=colour[detector.supervision], linewidth=0.5 if i else 1.3)
+            handles.setdefault(detector.supervision, ax.lines[-1])
+    for ax, (backbone, train_set) in zip(axes.flat, itertools.product(backbones, train_sets), strict=True):
         ax.set_title(f"{train_set}, {backbone}", parse_math=False)
         ax.set_visible(bool(ax.lines))
     figure.legend([handles[name] for name in supervisions], supervisions, loc="outside right upper")
     return figure
-
-
-def _product(rows: Sequence[str], columns: Sequence[str]) -> Iterator[tuple[str, str]]:
-    return ((row, column) for row in rows for column in columns)
 
 
 def mean_mask(paths: Sequence[str]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""How strong each recipe came out, and how well it kept to its region: the constraints of §3 in one table."""
+"""How strong corruptions came out, and how well they kept to their regions: the constraints of §3 in one table."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from os import PathLike
 
 import pandas as pd
 
-from blemish.report.figures import read_strength, with_region
+from blemish.data.files import read_csv
 from blemish.report.text import escape_markdown, markdown
 
 VISIBLE = 0.05
-"""An image counts as visibly changed if this share of its region's pixels is (see `strength.compare`)."""
+"""An image counts as visibly changed if this share of its region's pixels is (see `corruption.strength.compare`)."""
 
 HEADER = {
     "recipe": "Recipe",
@@ -30,6 +30,28 @@ LEGEND = (
     f"Visibly changed: share of the images with a region in which at least {VISIBLE:.0%} of its pixels are. "
     "PSNR in dB: median over the images, as it is infinite where nothing differs; all other columns: means."
 )
+
+
+def read_strength(paths: Sequence[str | PathLike]) -> pd.DataFrame:
+    """The strength CSVs of a pool's shards, one row per image; `part` is its shard's position in `paths`."""
+    return pd.concat(
+        [read_csv(path, ["id", "latent_distance"]).assign(part=i) for i, path in enumerate(paths)], ignore_index=True
+    )
+
+
+def with_region(strength: pd.DataFrame) -> pd.DataFrame:
+    """The images that were corrupted at all: those whose mask selects a cell of the latent."""
+    return strength[strength["latent_distance"].notna()]
+
+
+def captions(strength: pd.DataFrame, chosen: pd.DataFrame) -> list[str]:
+    """A line for each chosen image (columns `id`, `part`): PSNR to the clean one in the region and beyond, share
+    changed."""
+    rows = chosen[["id", "part"]].merge(strength, on=["id", "part"], how="left", validate="1:1")
+    return [
+        f"in {row.psnr_inside:.0f} dB, out {row.psnr_outside:.0f} dB, {100 * row.changed:.0f} % changed"
+        for row in rows.itertuples()
+    ]
 
 
 def strength_table(csvs: Mapping[str, Sequence[str | PathLike]]) -> pd.DataFrame:

@@ -1,10 +1,6 @@
-"""Tables 1-4 as data: which detectors they need, and what they say once those are evaluated.
+"""Tables 1-4: our numbers beside the paper's, as CSV, Markdown, LaTeX and text for the terminal.
 
-The Snakefile imports this module, so pandas and rich are imported where they are used.
-
-A table (config/paper/tables.yaml) is a dict with `title`, `caption`, `section`, `row_headers`, `columns` and
-`rows`. A column or row is its `label` (text or a list of texts, outermost group first) and its entry: any of
-the fields of a `Detector`.
+`experiments` says what a table is made of.
 """
 
 from __future__ import annotations
@@ -14,16 +10,17 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
 
 from blemish.data.files import read_json
 from blemish.errors import UserError
 from blemish.experiments import Detector, label, walk
 from blemish.report.text import escape_latex, escape_markdown, markdown, without_repeats
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from rich.table import Table as RichTable
 
 # What metrics.json holds: the IoU with its interval, other shares in %, and numbers of images.
 IOU = ["iou", "iou_low", "iou_high"]
@@ -33,20 +30,14 @@ COUNTS = ["images", "empty_truth"]
 WIDTH = 130  # characters of the printed summary: Table 3 with several seeds
 
 
-def read_metrics(paths: Sequence[str | Path], runs: Sequence[Sequence]) -> dict[Detector, list[dict]]:
-    """Reads metrics.json files and groups them by detector, one dict per seed.
-
-    Args:
-        paths: the files.
-        runs: of each file its [train_set, supervision, backbone, seed].
+def read_metrics(paths: Mapping[Detector, Sequence[str | Path]]) -> dict[Detector, list[dict]]:
+    """The metrics.json of each detector and seed.
 
     Raises:
         UserError: a file is missing or damaged.
     """
-    metrics: dict[Detector, list[dict]] = {}
-    for path, (*fields, _seed) in zip(paths, runs, strict=True):
-        metrics.setdefault(Detector(*fields), []).append(read_json(path, [*IOU, *SHARES, *COUNTS]))
-    return metrics
+    keys = [*IOU, *SHARES, *COUNTS]
+    return {detector: [read_json(path, keys) for path in seeds] for detector, seeds in paths.items()}
 
 
 def assemble(table: Mapping, published: Mapping | None, metrics: Mapping[Detector, Sequence[Mapping]]) -> pd.DataFrame:
@@ -56,7 +47,7 @@ def assemble(table: Mapping, published: Mapping | None, metrics: Mapping[Detecto
         table: one table of config/paper/tables.yaml.
         published: the same table of config/paper/published.yaml, its rows and columns found by their labels; None
             for a table that the paper does not have.
-        metrics: of each detector the contents of metrics.json, one per seed (see `evaluation.summarise`).
+        metrics: of each detector the contents of metrics.json, one per seed (see `measures.summarise`).
 
     Returns:
         Columns `row`, `column` (labels), `train_set`, `supervision`, `backbone`, `seeds` (how many); in %:
@@ -68,8 +59,6 @@ def assemble(table: Mapping, published: Mapping | None, metrics: Mapping[Detecto
     Raises:
         UserError: a cell's detector has no metrics.
     """
-    import pandas as pd
-
     paper = _published(published or {})
     rows = []
     for row, column, cell in walk(table):
@@ -185,10 +174,6 @@ def _row_latex(fields: Iterable[str]) -> str:
 
 def to_rich(frame: pd.DataFrame, table: Mapping) -> RichTable:
     """The same for the terminal, the interval below its number, so that Table 3 fits WIDTH."""
-    from rich import box
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
     shown = RichTable(
         title=Text(f"{table['title']} ({table['section']})"),
         caption=Text(_legend(frame)),
@@ -240,8 +225,6 @@ def _legend(frame: pd.DataFrame) -> str:
 
 def to_text(printed: Iterable[RichTable]) -> str:
     """Tables for the terminal as plain text, WIDTH characters wide."""
-    from rich.console import Console
-
     console = Console(file=io.StringIO(), width=WIDTH, color_system=None)
     for shown in printed:
         console.print(shown)

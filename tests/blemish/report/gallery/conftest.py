@@ -9,7 +9,7 @@ import pytest
 from selenium import webdriver
 
 from blemish.data.records import Record, write_records
-from blemish.report.gallery.content import CorruptedSet
+from blemish.experiments import CorruptedPool
 
 SIDE = 16
 HOSTILE = [
@@ -38,8 +38,8 @@ def hostile():
 
 
 @pytest.fixture(scope="session")
-def corrupted_sets(tmp_path_factory):
-    """Ten images in two shards, corrupted in three ways; the last set has no detector."""
+def files(tmp_path_factory):
+    """(clean, corrupted, strength) of ten images in two shards, corrupted in three ways."""
     folder = tmp_path_factory.mktemp("run")
     rng = np.random.default_rng(0)
     clean = [
@@ -49,7 +49,7 @@ def corrupted_sets(tmp_path_factory):
     shards = [folder / "0.parquet", folder / "1.parquet"]
     for path, part in zip(shards, (clean[:5], clean[5:]), strict=True):
         write_records(path, part)
-    sets = []
+    corrupted, strength = {}, {}
     for k, (recipe, backbone) in enumerate((("blur-30", "swin-t"), ("proposed-40", "swin-t"), ("blur-30", "other"))):
         place = folder / recipe / backbone
         results, measures = [place / "0.parquet", place / "1.parquet"], [place / "0.csv", place / "1.csv"]
@@ -69,16 +69,18 @@ def corrupted_sets(tmp_path_factory):
                     "latent_distance": [0.1 * i if i else np.nan for i in numbers],
                 }
             ).to_csv(measures[part], index=False)
-        weights = None if backbone == "other" else f"weights of {recipe}"
-        sets.append(CorruptedSet("hps", recipe, backbone, shards, results, measures, weights))
-    return sets
+        name = CorruptedPool("hps", recipe, backbone)
+        corrupted[name], strength[name] = results, measures
+    return {"hps": shards}, corrupted, strength
 
 
 @pytest.fixture
 def predict():
-    """A detector that finds the upper half of each mask, or of every fourth image nothing."""
+    """A detector that finds the upper half of each mask, or of every fourth image nothing; the last pool has none."""
 
-    def found(group, records):
+    def found(name, records):
+        if name.backbone == "other":
+            return
         for record in records:
             probability = np.where(record.mask, 0.9, 0.1)
             rows = np.flatnonzero(record.mask.any(1))

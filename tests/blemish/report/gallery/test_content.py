@@ -5,13 +5,16 @@ import io
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
-from blemish.report import figures
+from blemish.experiments import CorruptedPool
+from blemish.report.examples import drawn, fetch
 from blemish.report.gallery import content
+from blemish.report.strength import read_strength
 
 
 def decode(text: str) -> np.ndarray:
@@ -30,8 +33,8 @@ def test_runs_give_the_mask_back(mask):
     assert all(length > 0 for length in runs[1:])
 
 
-def test_images_without_a_region_are_left_out_and_each_clean_image_comes_once(corrupted_sets, predict):
-    found = content.collect(corrupted_sets, 100, 0, predict, 0.5)
+def test_images_without_a_region_are_left_out_and_each_clean_image_comes_once(files, predict):
+    found = content.collect(*files, 100, 0, predict, 0.5)
     assert found["sets"] == [
         ["hps", "blur-30", "swin-t"],
         ["hps", "proposed-40", "swin-t"],
@@ -42,27 +45,28 @@ def test_images_without_a_region_are_left_out_and_each_clean_image_comes_once(co
     json.dumps(found, allow_nan=False)
 
 
-def test_which_images_are_shown_follows_from_the_seed(corrupted_sets, predict):
-    found = content.collect(corrupted_sets, 4, 3, predict, 0.5)
+def test_which_images_are_shown_follows_from_the_seed(files, predict):
+    found = content.collect(*files, 4, 3, predict, 0.5)
     names = [found["clean"][image["clean"]]["id"] for image in found["images"]]
-    expected = list(figures.draw(figures.read_strength(corrupted_sets[0].strength), 4, 3)["id"])
+    expected = list(drawn(read_strength(next(iter(files[2].values()))), 4, 3)["id"])
     assert names == 3 * expected
 
 
-def test_images_masks_and_prompts_are_those_of_the_records(corrupted_sets, predict):
-    found = content.collect(corrupted_sets, 100, 0, predict, 0.5)
+def test_images_masks_and_prompts_are_those_of_the_records(files, predict):
+    found = content.collect(*files, 100, 0, predict, 0.5)
+    shards, corrupted, _ = files
     for image in found["images"]:
-        group, clean = corrupted_sets[image["set"]], found["clean"][image["clean"]]
-        part = figures.pd.DataFrame({"id": [clean["id"]], "part": [int(clean["id"][-1]) // 5]})
-        (before,), (after,) = figures.fetch(group.clean, part), figures.fetch(group.corrupted, part)
+        name, clean = found["sets"][image["set"]], found["clean"][image["clean"]]
+        part = pd.DataFrame({"id": [clean["id"]], "part": [int(clean["id"][-1]) // 5]})
+        (before,), (after,) = fetch(shards["hps"], part), fetch(corrupted[CorruptedPool(*name)], part)
         np.testing.assert_array_equal(decode(clean["image"]), before.image)
         np.testing.assert_array_equal(decode(image["image"]), after.image)
         np.testing.assert_array_equal(unrun(image["mask"], image["size"]), after.mask)
         assert (clean["prompt"], clean["source"]) == (before.prompt, before.source)
 
 
-def test_the_iou_is_of_the_prediction_that_is_shown(corrupted_sets, predict):
-    found = content.collect(corrupted_sets, 100, 0, predict, 0.5)
+def test_the_iou_is_of_the_prediction_that_is_shown(files, predict):
+    found = content.collect(*files, 100, 0, predict, 0.5)
     for image in found["images"]:
         name = found["clean"][image["clean"]]["id"]
         if image["set"] == 2:
@@ -73,16 +77,16 @@ def test_the_iou_is_of_the_prediction_that_is_shown(corrupted_sets, predict):
         assert image["values"][0] == (0 if name in ("image-4", "image-8") else 50)
 
 
-def test_the_threshold_decides_what_is_predicted(corrupted_sets, predict):
+def test_the_threshold_decides_what_is_predicted(files, predict):
     """The detector says 0.2 of everything below the upper half of a mask."""
-    found = content.collect(corrupted_sets[:1], 100, 0, predict, 0.15)
-    (image,) = (image for image in found["images"] if found["clean"][image["clean"]]["id"] == "image-3")
+    found = content.collect(*files, 100, 0, predict, 0.15)
+    image = next(image for image in found["images"] if found["clean"][image["clean"]]["id"] == "image-3")
     assert unrun(image["found"], image["size"]).sum() == 2 * 4 + (16 - 5) * 16
     assert image["values"][0] == pytest.approx(100 * 16 / (2 * 4 + (16 - 5) * 16), abs=0.01)
 
 
-def test_measures_are_in_the_units_that_are_told(corrupted_sets, predict):
-    found = content.collect(corrupted_sets, 100, 0, predict, 0.5)
+def test_measures_are_in_the_units_that_are_told(files, predict):
+    found = content.collect(*files, 100, 0, predict, 0.5)
     labels = [f"{measure['label']} {measure['unit']}".strip() for measure in found["measures"]]
     by_name = {
         (found["clean"][image["clean"]]["id"], image["set"]): dict(zip(labels, image["values"], strict=True))
@@ -94,9 +98,11 @@ def test_measures_are_in_the_units_that_are_told(corrupted_sets, predict):
     assert by_name["image-9", 0]["PSNR inside dB"] == "Infinity"
 
 
-def test_a_set_without_any_region_adds_nothing(corrupted_sets, predict, tmp_path):
-    empty = figures.read_strength(corrupted_sets[0].strength).assign(latent_distance=np.nan)
-    empty.to_csv(tmp_path / "empty.csv", index=False)
-    group = content.CorruptedSet("hps", "x", "y", [], [], [tmp_path / "empty.csv"], "weights")
-    found = content.collect([group, corrupted_sets[0]], 100, 0, predict, 0.5)
-    assert found["sets"] == [["hps", "blur-30", "swin-t"]] and {image["set"] for image in found["images"]} == {0}
+def test_a_pool_without_any_region_adds_nothing(files, predict, tmp_path):
+    clean, corrupted, strength = files
+    first = next(iter(corrupted))
+    read_strength(strength[first]).assign(latent_distance=np.nan).to_csv(tmp_path / "empty.csv", index=False)
+    empty = CorruptedPool("hps", "x", "y")
+    only = {empty: [], first: corrupted[first]}, {empty: [tmp_path / "empty.csv"], first: strength[first]}
+    found = content.collect(clean, *only, 100, 0, predict, 0.5)
+    assert found["sets"] == [list(first)] and {image["set"] for image in found["images"]} == {0}

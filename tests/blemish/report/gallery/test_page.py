@@ -31,8 +31,8 @@ def gallery(tmp_path_factory):
 
 
 @pytest.fixture
-def opened(browser, gallery, corrupted_sets, predict):
-    browser.get(gallery(content.collect(corrupted_sets, 100, 0, predict, 0.5)).as_uri())
+def opened(browser, gallery, files, predict):
+    browser.get(gallery(content.collect(*files, 100, 0, predict, 0.5)).as_uri())
     yield browser
     assert browser.get_log("browser") == []  # no error, nothing that the page's own policy forbids
 
@@ -286,8 +286,8 @@ def test_nothing_is_wider_than_the_window(opened, width):
 # Many images
 
 
-def test_two_thousand_images_appear_and_are_filtered_at_once(browser, gallery, corrupted_sets, predict):
-    found = content.collect(corrupted_sets, 100, 0, predict, 0.5)
+def test_two_thousand_images_appear_and_are_filtered_at_once(browser, gallery, files, predict):
+    found = content.collect(*files, 100, 0, predict, 0.5)
     found["images"] = (found["images"] * 75)[:2000]
     path = gallery(found)
     start = time.monotonic()

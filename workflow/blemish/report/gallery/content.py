@@ -1,12 +1,12 @@
-"""What the gallery shows: images drawn from every corrupted set, their masks, predictions and measures."""
+"""What the gallery shows: images drawn from every corrupted pool, their masks, predictions and measures."""
 
 from __future__ import annotations
 
 import base64
 import io
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from os import PathLike
 from typing import NamedTuple
 
 import numpy as np
@@ -15,31 +15,14 @@ from PIL import Image
 
 from blemish.data.records import Record
 from blemish.evaluation.measures import confusion, iou
-from blemish.report import figures
+from blemish.experiments import CorruptedPool
+from blemish.report.examples import drawn, fetch
+from blemish.report.strength import read_strength, with_region
 
 LOSSLESS_SIDE = 128
 """Images up to this side are enlarged pixel by pixel, so that a codec's own errors would be seen in them."""
 
 QUALITY = 85  # of WebP, for larger images
-
-
-@dataclass(frozen=True)
-class CorruptedSet:
-    """The files of one corrupted set, shard by shard.
-
-    Attributes:
-        pool, recipe, backbone: which set.
-        clean, corrupted, strength: one file per shard, in the same order.
-        weights: of the detector trained on this set, None where there is none.
-    """
-
-    pool: str
-    recipe: str
-    backbone: str
-    clean: Sequence[str]
-    corrupted: Sequence[str]
-    strength: Sequence[str]
-    weights: str | None = None
 
 
 class Measure(NamedTuple):
@@ -61,18 +44,28 @@ MEASURES = (
     Measure("mask_fraction", "Mask area", "%", 100),
 )
 
-Predict = Callable[[CorruptedSet, Sequence[Record]], Iterable[tuple[str, np.ndarray]]]
-"""(set, records) -> (id, P (h, w) in [0, 1]) of each record by the set's detector, in their order."""
+Paths = Sequence[str | PathLike]
+Predict = Callable[[CorruptedPool, Sequence[Record]], Iterable[tuple[str, np.ndarray]]]
+"""(id, P (h, w) in [0, 1]) of each record by the detector that was trained on the corrupted pool; none without one."""
 
 
-def collect(sets: Iterable[CorruptedSet], count: int, seed: int, predict: Predict, threshold: float) -> dict:
-    """Draws `count` images with a region from each set and gathers all that the page shows of them.
+def collect(
+    clean: Mapping[str, Paths],
+    corrupted: Mapping[CorruptedPool, Paths],
+    strength: Mapping[CorruptedPool, Paths],
+    count: int,
+    seed: int,
+    predict: Predict,
+    threshold: float,
+) -> dict:
+    """Draws `count` images with a region from each corrupted pool and gathers all that the page shows of them.
 
     Args:
-        sets: those to show; one in which no image has a region adds nothing.
-        count: images per set.
-        seed: decides with an image's id whether it is drawn (`figures.draw`).
-        predict: what detectors see; asked only for sets with `weights`.
+        clean: per pool its shards.
+        corrupted, strength: the same of each corrupted pool; one in which no image has a region adds nothing.
+        count: images per corrupted pool.
+        seed: decides with an image's id whether it is drawn (`examples.drawn`).
+        predict: what detectors see.
         threshold: a pixel is predicted an artifact if P is at least this, in [0, 1].
 
     Returns:
@@ -92,26 +85,26 @@ def collect(sets: Iterable[CorruptedSet], count: int, seed: int, predict: Predic
         "images": [],
     }
     known: dict[tuple[str, str], int] = {}
-    for group in sets:
-        strength = figures.read_strength(group.strength)
-        if figures.with_region(strength).empty:
+    for name, shards in corrupted.items():
+        measured = read_strength(strength[name])
+        if with_region(measured).empty:
             continue
-        chosen = figures.draw(strength, count, seed)
-        _add_clean(group, chosen, known, content["clean"])
-        records = figures.fetch(group.corrupted, chosen)
-        found = dict(predict(group, records)) if group.weights else {}
+        chosen = drawn(measured, count, seed)
+        _add_clean(name.pool, clean[name.pool], chosen, known, content["clean"])
+        records = fetch(shards, chosen)
+        found = dict(predict(name, records))
         for record, (_, measures) in zip(records, chosen.iterrows(), strict=True):
             content["images"].append(
                 {
                     "set": len(content["sets"]),
-                    "clean": known[group.pool, record.id],
+                    "clean": known[name.pool, record.id],
                     "image": _webp(record.image),
                     "size": [record.mask.shape[1], record.mask.shape[0]],
                     "mask": run_lengths(record.mask),
                     **_prediction(found.get(record.id), record.mask, threshold, measures),
                 }
             )
-        content["sets"].append([group.pool, group.recipe, group.backbone])
+        content["sets"].append(list(name))
     return content
 
 
@@ -122,11 +115,11 @@ def run_lengths(mask: np.ndarray) -> list[int]:
     return np.diff(changes, prepend=0).tolist()
 
 
-def _add_clean(group: CorruptedSet, chosen: pd.DataFrame, known: dict, clean: list) -> None:
-    """Appends the clean images that no set before had drawn."""
-    new = chosen[[(group.pool, name) not in known for name in chosen["id"]]]
-    for record in figures.fetch(group.clean, new):
-        known[group.pool, record.id] = len(clean)
+def _add_clean(pool: str, shards: Paths, chosen: pd.DataFrame, known: dict, clean: list) -> None:
+    """Appends the clean images that were not drawn before."""
+    new = chosen[[(pool, name) not in known for name in chosen["id"]]]
+    for record in fetch(shards, new):
+        known[pool, record.id] = len(clean)
         clean.append({"id": record.id, "prompt": record.prompt, "source": record.source, "image": _webp(record.image)})
 
 
