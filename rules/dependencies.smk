@@ -79,7 +79,7 @@ def previous_inversion(wildcards):
 
 
 def recipe_inversion(wildcards):
-    n = experiments.steps_inverted(config, wildcards.recipe)
+    n = experiments.depth(config, wildcards.recipe)
     return f"<results>/inversion/{wildcards.pool}/{wildcards.shard}/{n}.safetensors"
 
 

@@ -131,7 +131,7 @@ rule cost:
     params:
         inverted=of_shards(INVERSIONS),
         corrupted=of_shards(CORRUPTED),
-        steps_inverted={recipe: experiments.steps_inverted(config, recipe) for recipe in config["recipes"]},
+        depths={recipe: experiments.depth(config, recipe) for recipe in config["recipes"]},
         schedule=config["schedule"],
         renoise=config["renoise"],
         code=fingerprint("scripts/cost.py"),

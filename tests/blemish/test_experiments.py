@@ -140,6 +140,13 @@ def test_what_is_stored_is_the_way_to_the_deepest(depths, expected):
     assert all(before(n, 5) in expected for n in expected if n)
 
 
+def test_the_papers_steps_count_backwards():
+    assert [experiments.steps_inverted(step, 50) for step in (50, 45, 40, 0)] == [0, 5, 10, 50]
+    for step in (-1, 51):
+        with pytest.raises(UserError, match=f"step {step} "):
+            experiments.steps_inverted(step, 50)
+
+
 def test_each_pool_is_inverted_as_far_as_its_own_recipes_ask():
     deep = {"tables": {}, "recipes": {"x-43": {"step": 43}, "proposed-40": {"step": 40}}}
     assert experiments.inversions(CONFIG | deep) == [

@@ -136,9 +136,20 @@ def trainings(config: Mapping) -> list[tuple[Detector, int]]:
     return sorted(selectors | {(detector, seed) for detector in detectors(config["tables"]) for seed in seeds})
 
 
-def steps_inverted(config: Mapping, recipe: str) -> int:
-    """How many steps are inverted for a recipe: DDIM step s of 50 means that 50 - s are (§4.3)."""
-    return config["schedule"]["steps"] - config["recipes"][recipe]["step"]
+def steps_inverted(step: int, steps: int) -> int:
+    """DDIM step s of a recipe means that steps - s steps are inverted (§4.3): step 40 of 50 is ten of them.
+
+    Raises:
+        UserError: the schedule does not have the step.
+    """
+    if not 0 <= step <= steps:
+        raise UserError(f"corruption step {step} is not among 0 to {steps}. Correct the recipe's step.")
+    return steps - step
+
+
+def depth(config: Mapping, recipe: str) -> int:
+    """How many steps are inverted for a recipe."""
+    return steps_inverted(config["recipes"][recipe]["step"], config["schedule"]["steps"])
 
 
 def inversions(config: Mapping) -> list[tuple[str, int]]:
@@ -147,7 +158,7 @@ def inversions(config: Mapping) -> list[tuple[str, int]]:
     return [
         (pool, n)
         for pool, recipes in needed.items()
-        for n in stored([steps_inverted(config, recipe) for recipe in recipes], config["schedule"]["stride"])
+        for n in stored([depth(config, recipe) for recipe in recipes], config["schedule"]["stride"])
     ]
 
 

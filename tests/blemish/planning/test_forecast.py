@@ -3,7 +3,6 @@ import yaml
 from snakemake.settings.types import ConfigSettings
 
 from blemish.config.load import ROOT, load
-from blemish.errors import UserError
 from blemish.planning import forecast
 
 
@@ -25,8 +24,3 @@ def test_a_faulty_overlay_is_one_sentence(tmp_path, text):
         overlay.write_text(text)
     with pytest.raises(SystemExit, match=r"blemish, forecast: .*overlay\.yaml"):
         forecast.main([str(overlay)])
-
-
-def test_a_target_that_nothing_makes_is_snakemakes_complaint():
-    with pytest.raises(UserError, match="nothing"):
-        forecast.graph_files(["nothing"], [])

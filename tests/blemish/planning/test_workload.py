@@ -3,11 +3,11 @@ from collections import Counter
 import pandas as pd
 import pytest
 import torch
-import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from paper import renoise
 
+from blemish.config.load import load
 from blemish.corruption.corrupt import corrupt_shard
 from blemish.corruption.cost import alone, evaluations, shared
 from blemish.corruption.invert import invert_shard
@@ -15,14 +15,11 @@ from blemish.corruption.latents import Latents
 from blemish.corruption.renoise import invert
 from blemish.corruption.sampling import Counting, resample
 from blemish.corruption.schedule import Schedule
-from blemish.experiments import before, stored
-from blemish.jobs.fingerprint import ROOT
-from blemish.planning.workload import STAGES, Sizes, read_graph, work
-from blemish.report import tables
+from blemish.experiments import depth, detectors
+from blemish.planning.workload import STAGES, Sizes, work
 
 SCHEDULE = Schedule.from_config({"beta_start": 0.00085, "beta_end": 0.012, "steps_offset": 1}, 50)
-CONFIG = {name: yaml.safe_load((ROOT / f"config/{name}.yaml").read_text()) for name in ("corruptions", "tables")}
-RECIPES = CONFIG["corruptions"]["recipes"]
+CONFIG = load()
 
 
 def ranges():
@@ -72,20 +69,11 @@ def test_sharing_and_not_sharing_cost_what_a_model_evaluates(diffusion):
     assert alone([2, 3], renoise(), schedule) == count([(0, 2), (0, 3)])
 
 
-@pytest.mark.parametrize(
-    ("depths", "expected"),
-    [([10, 20], [0, 5, 10, 15, 20]), ([7], [0, 5, 7]), ([7, 10], [0, 5, 7, 10]), ([0], [0]), ([], [])],
-)
-def test_what_is_stored_is_the_way_to_the_deepest(depths, expected):
-    assert stored(depths, 5) == expected
-    assert all(before(n, 5) in expected for n in expected if n)
-
-
 @pytest.mark.parametrize(("pool", "most", "most_alone"), [("hps", 280, 880), ("richhf-7701", 160, 400)])
 def test_tables_1_to_4_cost_at_most_what_was_promised(pool, most, most_alone):
     """At R = 1. With a reference at every step it is exactly that; late steps do without."""
-    made = [d for d in tables.detectors(CONFIG["tables"]["tables"]) if d.train_set == pool and d.supervision in RECIPES]
-    depths = [50 - RECIPES[d.supervision]["step"] for d in made]
+    made = [d for d in detectors(CONFIG["tables"]) if d.train_set == pool and d.supervision in CONFIG["recipes"]]
+    depths = [depth(CONFIG, detector.supervision) for detector in made]
     always = renoise(early_below=1000)
     assert shared(depths, 5, always, SCHEDULE) == most
     assert alone(depths, always, SCHEDULE) == most_alone
@@ -93,57 +81,58 @@ def test_tables_1_to_4_cost_at_most_what_was_promised(pool, most, most_alone):
     assert alone(depths, renoise(), SCHEDULE) < most_alone
 
 
-def graph_of(*files):
-    return read_graph([f"results/x/{file}" for file in files], "results/x")
-
-
-def config(**pools):
+def config(rows, **pools):
+    """Three iterations of the selector, ten of the others; the rows say what is trained, on Swin-T."""
+    table = {"columns": [{"label": "IoU", "backbone": "swin-t"}], "rows": [{"label": str(row), **row} for row in rows]}
     return {
         "pools": {name: {"shards": shards} for name, shards in pools.items()},
         "recipes": {"proposed-48": {"method": "proposed", "step": 48}},
-        "schedule": {"stride": 5},
-        "detectors": {"iterations": 10, "selector_iterations": 3, "batch_size": 4},
+        "schedule": {"steps": 50, "stride": 5},
+        "detectors": {"iterations": 10, "selector_iterations": 3, "batch_size": 4, "seeds": [0]},
+        "backbones": {"swin-t": {}},
+        "figures": {"recipe": "proposed-48"},
+        "tables": {"mine": table} if rows else {},
     }
 
 
 def sizes(**images):
-    return Sizes(images=images, image=100, mask=10, latent=64, weights=1000, sources=0)
+    known = {"train": 0, "test": 5, "100": 0}
+    return Sizes(images=known | images, image=100, mask=10, latent=64, weights=1000, sources=0)
 
 
 def total(jobs):
     return sum(jobs, Counter())
 
 
-def test_only_files_that_stand_for_jobs_are_counted():
-    graph = graph_of(
-        *("corrupted/hps/proposed-48/swin-t/0.parquet", "corrupted/hps/proposed-48/swin-t/0.csv"),
-        *("detectors/hps/pseudo/swin-t/seed-0/weights.safetensors", "detectors/hps/pseudo/swin-t/seed-0/card.json"),
-        *("inversion/hps/1/0.safetensors", "inversion/hps/1/2.safetensors", "pools/hps/ledger.csv"),
-    )
-    counted = {stage: len(jobs) for stage, jobs in graph.items() if jobs}
-    assert counted == {"corruption": 1, "detectors": 1, "inversion": 2}
-    assert graph["corruption"] == [{"pool": "hps", "recipe": "proposed-48", "backbone": "swin-t"}]
-
-
-def test_a_pool_without_recipes_costs_nothing():
-    done = work(graph_of(), config(hps=2), sizes(hps=100, test=5), renoise(), SCHEDULE)
-    assert tuple(done) == STAGES
-    assert not any(total(jobs).total() for jobs in done.values())
-    assert shared([], 5, renoise(), SCHEDULE) == alone([], renoise(), SCHEDULE) == 0
-
-
 def test_training_and_evaluation_are_counted_in_images():
-    graph = graph_of(
-        "detectors/richhf-100/human/swin-t/seed-0/weights.safetensors",
-        "detectors/hps/pseudo/swin-t/seed-0/weights.safetensors",
-        "detectors/hps/pseudo/swin-t/seed-0/metrics.json",
-        "regions/hps/swin-t/1.parquet",
-    )
-    done = work(graph, config(hps=2), sizes(hps=100, test=5), renoise(), SCHEDULE)
+    rows = [{"train_set": "hps", "supervision": "pseudo"}, {"train_set": "hps", "supervision": "proposed-48"}]
+    done = work(config(rows, hps=2), sizes(hps=100), renoise(), SCHEDULE)
+    assert tuple(done) == STAGES
+    # The selector is in no cell of the table.
     assert total(done["selector"]) == {"started": 1, "trained/swin-t": 3 * 4, "bytes": 1000}
-    assert total(done["detectors"]) == {"started": 1, "trained/swin-t": 10 * 4, "bytes": 1000}
-    assert total(done["evaluation"]) == {"started": 1, "segmented/swin-t": 5}
-    assert total(done["regions"]) == {"started": 1, "segmented/swin-t": 50, "bytes": 500}
+    assert total(done["detectors"]) == {"started": 2, "trained/swin-t": 2 * 10 * 4, "bytes": 2000}
+    assert total(done["evaluation"]) == {"started": 2, "segmented/swin-t": 2 * 5}
+    assert total(done["regions"]) == {"started": 2, "segmented/swin-t": 100, "bytes": 1000}
+
+
+def test_every_seed_is_trained_and_evaluated_and_one_selects():
+    rows = [{"train_set": "hps", "supervision": "pseudo"}]
+    one = config(rows, hps=2)
+    three = one | {"detectors": one["detectors"] | {"seeds": [5, 0, 7]}}
+    found = [work(c, sizes(hps=100), renoise(), SCHEDULE) for c in (one, three)]
+    jobs = [{stage: len(parts) for stage, parts in done.items()} for done in found]
+    assert jobs[1] == jobs[0] | {"detectors": 3, "evaluation": 3}
+
+
+def test_what_is_shown_is_made_without_a_table():
+    """The work of a pool's shards is the pool's, however it is cut."""
+    whole, cut = (work(config([], hps=shards), sizes(hps=100), renoise(), SCHEDULE) for shards in (1, 4))
+    assert (len(whole["corruption"]), len(cut["corruption"])) == (1, 4)
+    for stage in STAGES:
+        a, b = total(whole[stage]), total(cut[stage])
+        del a["started"], b["started"]
+        assert a == b, stage
+    assert total(whole["corruption"])["resampled"] == 100 * 2 and not whole["detectors"]
 
 
 def test_a_shards_work_is_what_its_jobs_count_and_write(tmp_path, diffusion, shard):
@@ -156,9 +145,7 @@ def test_a_shards_work_is_what_its_jobs_count_and_write(tmp_path, diffusion, sha
     corrupt_shard(*shard, files[2], out, csv, state, diffusion, recipe, 50, "any", 0, 5)
     spent = pd.read_csv(csv)["evaluations"]
 
-    names = ["inversion/hps/0/0.safetensors", "inversion/hps/0/2.safetensors"]
-    graph = graph_of(*names, "corrupted/hps/proposed-48/swin-t/0.parquet")
-    done = work(graph, config(hps=1), sizes(hps=5), renoise(), diffusion.schedule(50))
+    done = work(config([], hps=1), sizes(hps=5), renoise(), diffusion.schedule(50))
     (inversion,) = done["inversion"]  # one after the other
     assert inversion["inverted"] == Latents(files[2]).evaluations
     assert inversion["started"] == 2 and inversion["encoded"] == 5

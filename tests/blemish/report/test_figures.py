@@ -16,7 +16,7 @@ MARGIN = 44  # pixels of the labels beside the rows and of the headings above th
 
 @pytest.fixture
 def made(tmp_path, strength):
-    """(clean, corrupted, strength) of two pools by two recipes: two shards of an image each, every image of one grey."""
+    """(clean, corrupted, strength) of two pools by two recipes: two shards of one image, which has one grey."""
     mask = np.zeros((64, 64), bool)
     mask[20:40, 20:40] = True
     clean, corrupted, measures = {}, {}, {}

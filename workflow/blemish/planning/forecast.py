@@ -1,6 +1,6 @@
 """`python -m blemish.planning.forecast [overlay ...]` prints what a run will cost: GPU-hours by stage, and disk space.
 
-The amounts are counted from the graph that Snakemake would run (`blemish.planning.workload`). The speed of a device is
+The amounts are counted from what the config asks for (`blemish.planning.workload`). The speed of a device is
 measured by `benchmarks/engine.py` and `benchmarks/detectors.py`, where benchmarks/results/ holds their figures for
 the configured networks, and else an aim: a share of the device's matrix peak. The forecast says which it is.
 """
@@ -10,8 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import re
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,13 +19,15 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
+from blemish import experiments
 from blemish.config.load import ROOT, load, model_folder
+from blemish.corruption.cost import alone, shared
 from blemish.corruption.schedule import Schedule
 from blemish.corruption.settings import ReNoise
 from blemish.errors import UserError, explain
-from blemish.planning import workload
+from blemish.experiments import corrupted_pools, depth
 from blemish.planning.rates import START, Rates, all_rates, duration, hours
-from blemish.planning.workload import STAGES, Sizes
+from blemish.planning.workload import STAGES, Sizes, work
 from blemish.sources.folder import find
 
 AT_ONCE = {"cuda": (1, 8), "cpu": (1, 2)}  # devices for which the whole run's duration is printed
@@ -43,21 +43,6 @@ IMAGES = {"train": 7801, "test": 500}  # §4.1, until a run has counted them
 # ASSUME: bytes a pixel of PNG, until a run has written some: photographs, masks.
 PNG = 1.7
 PNG_MASK = 1 / 64
-
-
-def graph_files(targets: Sequence[str], overlays: Sequence[str | Path]) -> list[str]:
-    """All files that the graph of the targets makes, by Snakemake itself.
-
-    Raises:
-        UserError: Snakemake refuses the config.
-    """
-    options = ["--configfile", *map(str, overlays)] if overlays else []
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--summary"]
-    done = subprocess.run([*command, *targets, *options], capture_output=True, text=True)
-    if done.returncode:
-        complaint = re.sub(r"^(Using|Config file|Building) .*\n", "", done.stderr, flags=re.MULTILINE)
-        raise UserError(f"Snakemake lists no graph for this: {complaint.strip()}")
-    return [line.split("\t")[0] for line in done.stdout.splitlines()[1:]]
 
 
 def trajectory(config: Mapping) -> tuple[ReNoise, Schedule]:
@@ -145,24 +130,21 @@ def _gigabytes(number: float) -> str:
     return "" if not number else f"{number / 1e9:,.1f} GB" if number >= 1e8 else f"{number / 1e6:,.1f} MB"
 
 
-def evaluation_table(
-    graph: Mapping, config: Mapping, images: Mapping[str, int], settings: ReNoise, schedule: Schedule
-) -> Table:
+def evaluation_table(config: Mapping, images: Mapping[str, int], settings: ReNoise, schedule: Schedule) -> Table:
     """UNet sample evaluations of one image, pool by pool: of what detectors train on, and of everything."""
     stride = config["schedule"]["stride"]
     table = Table(title="UNet sample evaluations of one image", title_justify="left")
     table.add_column("Pool")
     for column in ("for the detectors", "each inverting for itself", "everything", "each inverting for itself"):
         table.add_column(column, justify="right")
+    everything, detectors = corrupted_pools(config), experiments.detectors(config["tables"])
+    trained_on = [corrupted for corrupted in everything if corrupted in detectors]
     whole = [0] * 4
     for pool in config["pools"]:
-        made = {(job["recipe"], job["backbone"]) for job in graph["corruption"] if job["pool"] == pool}
-        trained = {(job["supervision"], job["backbone"]) for job in graph["detectors"] if job["train_set"] == pool}
         row = []
-        for corruptions in (made & trained, made):
-            depths = [schedule.steps_inverted(config["recipes"][recipe]["step"]) for recipe, _ in corruptions]
-            row.append(workload.shared(depths, stride, settings, schedule))
-            row.append(workload.alone(depths, settings, schedule))
+        for corruptions in (trained_on, everything):
+            depths = [depth(config, c.recipe) for c in corruptions if c.pool == pool]
+            row += [shared(depths, stride, settings, schedule), alone(depths, settings, schedule)]
         table.add_row(pool, *map(str, row))
         whole = [total + images[pool] * each for total, each in zip(whole, row, strict=True)]
     table.add_section()
@@ -173,28 +155,25 @@ def evaluation_table(
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("overlays", nargs="*", help="config files over config/config.yaml, as for --configfile")
-    parser.add_argument("--target", nargs="+", default=["all"], help="what to make, as for snakemake (default: all)")
-    chosen = parser.parse_args(arguments)
     try:
-        print_forecast(chosen.target, chosen.overlays)
+        print_forecast(parser.parse_args(arguments).overlays)
     except (UserError, OSError) as error:
         sys.exit(f"blemish, forecast: {explain(error)}")
 
 
-def print_forecast(targets: Sequence[str], overlays: Sequence[str]) -> None:
+def print_forecast(overlays: Sequence[str]) -> None:
     """Prints stages, evaluations, totals, and what they rest on."""
     config = load(overlays)
-    graph = workload.read_graph(graph_files(targets, overlays), config["pathvars"]["results"])
     settings, schedule = trajectory(config)
     known = sizes(config)
-    stages = workload.work(graph, config, known, settings, schedule)
+    stages = work(config, known, settings, schedule)
     benchmarks = {
         str(path.relative_to(ROOT)): json.loads(path.read_text()) for path in sorted(BENCHMARKS.glob("*.json"))
     }
     devices = all_rates(config, benchmarks)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
     console.print(stage_table(stages, devices, config["detectors"]["batch_size"]))
-    console.print(evaluation_table(graph, config, known.images, settings, schedule))
+    console.print(evaluation_table(config, known.images, settings, schedule))
     for rates in devices:
         console.print(f"[bold]{rates.device}[/bold]: {'; '.join(rates.origins.values())}.")
         for count in AT_ONCE[config["device"]]:

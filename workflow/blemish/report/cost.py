@@ -26,7 +26,7 @@ LEGEND = (
 def cost_table(
     inversions: Mapping[tuple[str, int], Sequence[str | PathLike]],
     corruptions: Mapping[CorruptedPool, Sequence[str | PathLike]],
-    steps_inverted: Mapping[str, int],
+    depths: Mapping[str, int],
     stride: int,
     settings: ReNoise,
     schedule: Schedule,
@@ -36,7 +36,7 @@ def cost_table(
     Args:
         inversions: (pool, number of steps) -> inversion shards, for all numbers stored.
         corruptions: CSVs with the column `evaluations`, of each corrupted pool.
-        steps_inverted: of each recipe.
+        depths: inversion steps of each recipe.
         stride: the trajectory is stored every so many steps.
 
     Returns:
@@ -57,7 +57,7 @@ def cost_table(
             if corrupted.pool == pool:
                 by_recipe.setdefault(corrupted.recipe, []).extend(read_csv(path, ["evaluations"]) for path in paths)
         for recipe, counts in by_recipe.items():
-            counted, n = pd.concat(counts)["evaluations"], steps_inverted[recipe]
+            counted, n = pd.concat(counts)["evaluations"], depths[recipe]
             count = len(counted)
             rows.append([pool, recipe, count, counted.sum(), count * n, count * alone([n], settings, schedule)])
         sums = [sum(column) for column in zip(*[row[3:] for row in rows if row[0] == pool], strict=True)]
