@@ -25,7 +25,7 @@ rule train_detector:
         gpu=GPU,
     params:
         backbone=lookup("{backbone}", within=config["backbones"]),
-        settings=training_settings,
+        training=training_settings,
         device=config["device"],
         code=fingerprint("scripts/train_detector.py"),
     message:

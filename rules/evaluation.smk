@@ -19,8 +19,7 @@ rule evaluate:
         gpu=ONE_GPU,
     params:
         backbone=lookup("{backbone}", within=config["backbones"]),
-        threshold=config["evaluation"]["threshold"],
-        batch_size=config["evaluation"]["batch_size"],
+        evaluation=config["evaluation"],
         device=config["device"],
         amp=config["detectors"]["amp"],
         code=fingerprint("scripts/evaluate.py"),

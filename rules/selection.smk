@@ -18,7 +18,7 @@ rule select_regions:
         gpu=ONE_GPU,
     params:
         backbone=lookup("{backbone}", within=config["backbones"]),
-        tau=config["selector"]["tau"],
+        selector=config["selector"],
         batch_size=config["evaluation"]["batch_size"],
         device=config["device"],
         amp=config["detectors"]["amp"],

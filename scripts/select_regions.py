@@ -1,21 +1,31 @@
-"""Marks the artifact-prone regions of a shard's images: selector's probability at least tau (§4.2)."""
+"""Selects the regions of a shard's images in which artifacts are most likely (§3.1)."""
+
+from pathlib import Path
 
 
-def select_regions(images, weights, regions, backbone, tau, batch_size, device, amp):
-    from dataclasses import replace
+def select_regions(
+    images: str,
+    weights: str,
+    backbone: dict,
+    selector: dict,
+    regions: str,
+    device: str,
+    batch_size: int,
+    amp: str | None,
+) -> None:
+    """See `detection.regions.select_regions`."""
+    from blemish.detection import regions as selection
+    from blemish.detection.settings import Backbone, Selector
 
-    from blemish.data.records import read_records, write_records
-    from blemish.detection.predict import probabilities
-
-    columns = ("prompt", "source", "recipe", "seed")
-    found = probabilities(weights, backbone, read_records(images), device=device, batch_size=batch_size, amp=amp)
-    # ASSUME: selector.tau; the paper names no threshold
-    write_records(
-        regions,
-        (
-            replace(record, mask=probability >= tau)
-            for record, (_, probability) in zip(read_records(images, columns), found, strict=True)
-        ),
+    selection.select_regions(
+        Path(images),
+        Path(weights),
+        Backbone(**backbone),
+        Selector(**selector),
+        Path(regions),
+        device=device,
+        batch_size=batch_size,
+        amp=amp,
     )
 
 
@@ -26,6 +36,10 @@ if __name__ == "__main__":
         select_regions(
             images=snakemake.input.images,
             weights=snakemake.input.weights,
+            backbone=snakemake.params.backbone,
+            selector=snakemake.params.selector,
             regions=snakemake.output[0],
-            **{name: snakemake.params[name] for name in ("backbone", "tau", "batch_size", "device", "amp")},
+            device=snakemake.params.device,
+            batch_size=snakemake.params.batch_size,
+            amp=snakemake.params.amp,
         )

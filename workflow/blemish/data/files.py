@@ -33,7 +33,7 @@ def explained(path: str | os.PathLike) -> Iterator[None]:
 
 def _damaged(path: str | os.PathLike, error: Exception) -> UserError:
     what = " ".join(str(error).split())[:200].rstrip(".") or "it is empty"
-    return UserError(f"{path} is damaged, or no such file ({what}): delete it and make it anew.")
+    return UserError(f"{path} is damaged or of another kind ({what}). Delete it and run again.")
 
 
 def read_json(path: str | os.PathLike, keys: Sequence[str] = ()) -> dict:
@@ -45,7 +45,7 @@ def read_json(path: str | os.PathLike, keys: Sequence[str] = ()) -> dict:
     with explained(path):
         content = json.loads(Path(path).read_text())
         if not isinstance(content, dict) or not content.keys() >= set(keys):
-            raise ValueError(f"it is no object with {', '.join(keys) or 'keys'}")
+            raise ValueError(f"it is not an object with {', '.join(keys) or 'keys'}")
         return content
 
 

@@ -10,13 +10,14 @@ import torch
 
 from blemish.data.records import Record
 from blemish.detection import checkpoints, models
+from blemish.detection.settings import Backbone
 
 ARTIFACT = 1  # its class
 
 
 def probabilities(
     weights: Path,
-    backbone: dict,
+    backbone: Backbone,
     records: Iterable[Record],
     *,
     device: str,
@@ -27,7 +28,7 @@ def probabilities(
 
     Args:
         weights: the detector's weights.safetensors.
-        backbone: the network they belong to, see `models.configure`.
+        backbone: the network that they belong to.
         records: images (h, w, 3) uint8, all of one size; read as they are needed.
         device: "cpu" or "cuda".
         batch_size: images at a time; changes nothing but speed and memory.

@@ -3,7 +3,7 @@
 A published map is the mean over annotators of what each marked, times 255. With n annotators its plateaus lie at
 255 k/n, so a plateau at a fraction whose lowest denominator is n is evidence of n annotators. Lossy compression
 blurs the edges between plateaus: only pixels in a flat neighbourhood are counted, within a tolerance.
-Ratings betray n as well: a score is (mean - 1)/4 of integers, so that 4 n times the score is an integer.
+Ratings tell n as well: a score is (mean - 1)/4 of integers, so that 4 n times the score is an integer.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def decode_map(content: bytes) -> np.ndarray:
         (h, w) uint8.
 
     Raises:
-        ValueError: the bytes are no 8-bit image; the message names what they begin with.
+        ValueError: the bytes are not an 8-bit image; the message names what they begin with.
     """
     image = decode(content)
     if image.mode not in ("1", "L", "P", "RGB"):
@@ -105,7 +105,6 @@ def decide(evidence: Evidence, policy: Labels) -> Verdict:
     if known is not None:
         kept = known >= policy.annotators
         return Verdict(kept, "enough_annotators" if kept else "too_few_annotators", known, source)
-    # ASSUME: labels.ambiguous, the paper does not say what became of maps that hide their annotators.
     kept = getattr(policy.ambiguous, evidence.doubt, "drop") == "keep"
     return Verdict(kept, evidence.doubt, None, "none")
 

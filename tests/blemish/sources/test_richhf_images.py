@@ -7,13 +7,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from blemish.sources.mirror import fetch_images
 from PIL import Image
 
 from blemish.data.records import Record, read_ids, read_records, write_records
 from blemish.errors import UserError
 from blemish.labels.join import join
 from blemish.sources import mirror
-from blemish.sources.mirror import fetch_images
 
 
 def picture(seed: int, width: int = 10, height: int = 8) -> np.ndarray:

@@ -1,0 +1,47 @@
+"""Region selection (§3.1): the pixels of a clean image in which artifacts are most likely."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from blemish.data.records import SCHEMA, read_records, write_records
+from blemish.detection.predict import probabilities
+from blemish.detection.settings import Backbone, Selector
+
+
+def select_regions(
+    images: Path,
+    weights: Path,
+    backbone: Backbone,
+    selector: Selector,
+    regions: Path,
+    *,
+    device: str,
+    batch_size: int,
+    amp: str | None = None,
+) -> None:
+    """Writes the records of a shard without their images, with M_s = {x : f(I)(x) >= tau} as masks (§3.1).
+
+    Args:
+        images: a shard of records, all images of one size.
+        weights: of the region selection model f.
+        backbone: its network.
+        selector: tau.
+        regions: the shard to write.
+        device: as in `probabilities`, like `batch_size` and `amp`.
+
+    Raises:
+        UserError: a file is missing or damaged, or the weights do not fit the network.
+    """
+    about = [name for name in SCHEMA.names if name not in ("image", "mask")]
+    found = probabilities(
+        weights, backbone, read_records(images, ["image"]), device=device, batch_size=batch_size, amp=amp
+    )
+    write_records(
+        regions,
+        (
+            replace(record, mask=probability >= selector.tau)
+            for record, (_, probability) in zip(read_records(images, about), found, strict=True)
+        ),
+    )
