@@ -4,10 +4,17 @@ import numpy as np
 import pytest
 import torch
 
+from blemish.detection.settings import Backbone
+
 torch.set_num_threads(1)
 
 SWIN = "swin/swin-tiny-patch4-window7-in1k-pre_upernet_8xb2-160k_ade20k-512x512.py"
 CONVNEXT = "convnext/convnext-tiny_upernet_8xb2-amp-160k_ade20k-512x512.py"
+
+
+def network(config, **overrides):
+    """A backbone whose weights nobody reads."""
+    return Backbone(config=config, weights={"url": "file:none"}, overrides=overrides)
 
 
 def narrow(width):
@@ -23,7 +30,7 @@ def narrow(width):
 
 @pytest.fixture(scope="session")
 def full():
-    return {"swin": {"config": SWIN}, "convnext": {"config": CONVNEXT}}
+    return {"swin": network(SWIN), "convnext": network(CONVNEXT)}
 
 
 @pytest.fixture(scope="session")
@@ -31,8 +38,8 @@ def tiny():
     swin = {"embed_dims": 8, "depths": [1, 1, 1, 1], "num_heads": [1, 1, 2, 2], "window_size": 4}
     convnext = {"arch": {"depths": [1, 1, 1, 1], "channels": [8, 16, 32, 64]}}
     return {
-        "swin": {"config": SWIN, "overrides": {"backbone": swin, **narrow(8)}},
-        "convnext": {"config": CONVNEXT, "overrides": {"backbone": convnext, **narrow(8)}},
+        "swin": network(SWIN, backbone=swin, **narrow(8)),
+        "convnext": network(CONVNEXT, backbone=convnext, **narrow(8)),
     }
 
 

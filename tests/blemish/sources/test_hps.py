@@ -13,9 +13,10 @@ from PIL import Image
 
 from blemish.data.records import read_ids, read_records
 from blemish.errors import UserError
-from blemish.sources import hps, tars
+from blemish.sources import hps, webdataset
 from blemish.sources.hps import draw
-from blemish.sources.tars import Skipped, read_samples
+from blemish.sources.settings import HPS
+from blemish.sources.webdataset import Skipped, read_samples
 
 
 def png(seed: int, width: int = 12, height: int = 8) -> bytes:
@@ -31,7 +32,7 @@ def sample(name: str, seed: int) -> list[tuple[str, bytes]]:
 
 
 def write_tar(path, members: list) -> None:
-    """Members are (name, content), or a TarInfo for anything that is no file."""
+    """Members are (name, content), or a TarInfo for anything but a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tarfile.open(path, "w") as archive:
         for member in members:
@@ -55,7 +56,7 @@ def source(tmp_path):
     for t in range(4):
         members = [m for i in range(30) for m in sample(f"s{t}_{i:02d}", 100 * t + i)]
         write_tar(tmp_path / "hps" / "data" / f"data-00000{t}.tar", members)
-    return {"repo": f"file:{tmp_path}/hps", "revision": "main", "tars": 3, "prompt": "short_caption"}
+    return HPS(repo=f"file:{tmp_path}/hps", revision="main", tars=3, prompt="short_caption")
 
 
 def drawn(source, folder, number=40, seed=0, shards=2, size=8):
@@ -101,7 +102,7 @@ def test_every_sample_is_as_likely_as_any_other(tmp_path):
     """100 draws of 6 from 30: each is expected 20 times; 4.5 standard deviations are 18."""
     members = [m for i in range(30) for m in sample(f"s{i}", i)]
     write_tar(tmp_path / "hps" / "data" / "a.tar", members)
-    source = {"repo": f"file:{tmp_path}/hps", "tars": 1, "prompt": "short_caption"}
+    source = HPS(repo=f"file:{tmp_path}/hps", tars=1, prompt="short_caption")
     counts = Counter()
     for seed in range(100):
         _, rows = drawn(source, tmp_path / "a", number=6, seed=seed, shards=1)
@@ -114,13 +115,13 @@ def test_the_order_in_the_tar_does_not_matter(tmp_path):
     ids = []
     for name, order in (("x", samples), ("y", samples[::-1])):
         write_tar(tmp_path / name / "data" / "a.tar", [m for pair in order for m in pair])
-        source = {"repo": f"file:{tmp_path}/{name}", "tars": 1, "prompt": "short_caption"}
+        source = HPS(repo=f"file:{tmp_path}/{name}", tars=1, prompt="short_caption")
         ids.append([row["id"] for row in drawn(source, tmp_path / "out" / name, number=7)[1]])
     assert ids[0] == ids[1]
 
 
 def test_the_prompt_is_the_configs(source, tmp_path):
-    pool, _ = drawn({**source, "prompt": "original_prompt"}, tmp_path / "a")
+    pool, _ = drawn(source.model_copy(update={"prompt": "original_prompt"}), tmp_path / "a")
     assert all(record.prompt.startswith("long ") for record in read_records(pool))
 
 
@@ -188,24 +189,24 @@ def test_hostile_members_harm_nothing(tmp_path):
     }
     assert sorted(tmp_path.rglob("*")) == before
 
-    source = {"repo": f"file:{tmp_path}/hps", "tars": 1, "prompt": "short_caption"}
+    source = HPS(repo=f"file:{tmp_path}/hps", tars=1, prompt="short_caption")
     _, rows = drawn(source, tmp_path / "out", number=1)
     assert [row["member"] for row in rows] == ["good.png"]
     with pytest.raises(UserError, match=r"holds 1 usable images and 2 are to be drawn: raise sources\.hps\.tars"):
         drawn(source, tmp_path / "more", number=2)
 
 
-def test_broken_and_twofold_images_are_replaced(tmp_path):
+def test_broken_and_repeated_images_are_replaced(tmp_path):
     members = [m for i in range(8) for m in sample(f"s{i}", 5)]
     members += [m for i in range(5) for m in sample(f"t{i}", 10 + i)]
     write_tar(tmp_path / "hps" / "data" / "a.tar", members)
-    source = {"repo": f"file:{tmp_path}/hps", "tars": 1, "prompt": "short_caption"}
+    source = HPS(repo=f"file:{tmp_path}/hps", tars=1, prompt="short_caption")
     _, rows = drawn(source, tmp_path / "out", number=6)
     assert len({row["sha256"] for row in rows}) == 6
 
 
 def test_members_too_large_are_not_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(tars, "LARGEST", 20)
+    monkeypatch.setattr(webdataset, "LARGEST", 20)
     write_tar(tmp_path / "a.tar", sample("s", 0))
     found, counts = samples_of(tmp_path / "a.tar")
     assert found == [] and counts["it is too large"] == 2
@@ -219,7 +220,7 @@ def test_lone_parts_do_not_pile_up(tmp_path):
 
 @pytest.mark.parametrize("where", ["head", "middle", "cut", "page"])
 def test_damaged_tars_are_named(tmp_path, monkeypatch, where):
-    monkeypatch.setattr(tars, "PADDING", 20_000)
+    monkeypatch.setattr(webdataset, "PADDING", 20_000)
     path = tmp_path / "a.tar"
     write_tar(path, [m for i in range(40) for m in sample(f"s{i}", i)])
     content = bytearray(path.read_bytes())
@@ -233,14 +234,14 @@ def test_damaged_tars_are_named(tmp_path, monkeypatch, where):
     else:
         content = bytearray(b"<html>sign in</html>" * 100)
     path.write_bytes(content)
-    with pytest.raises(UserError, match=r"a\.tar is damaged.*fetch it anew"):
+    with pytest.raises(UserError, match=r"a\.tar is damaged.*fetch it again"):
         samples_of(path)
 
 
 def test_wishes_that_cannot_be_met(source, tmp_path):
     with pytest.raises(UserError, match=r"has 4 tars, and sources\.hps\.tars asks for 5"):
-        drawn({**source, "tars": 5}, tmp_path / "a")
+        drawn(source.model_copy(update={"tars": 5}), tmp_path / "a")
     with pytest.raises(UserError, match="holds 30 usable images and 34 are to be drawn"):
         drawn(source, tmp_path / "a", number=100)
     with pytest.raises(UserError, match="holds 0 usable images"):
-        drawn({**source, "prompt": "long_caption"}, tmp_path / "a")
+        drawn(source.model_copy(update={"prompt": "long_caption"}), tmp_path / "a")

@@ -14,7 +14,6 @@ from blemish.cli import common
 from blemish.errors import UserError
 
 if TYPE_CHECKING:
-
     from blemish.data.records import Record
 
 

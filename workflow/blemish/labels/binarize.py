@@ -78,8 +78,8 @@ def label_split(
         processes: how many analyse maps at once.
 
     Raises:
-        UserError: a file is missing or damaged, or of another data set; the sentence names file and byte offset. Or more than
-            the share `policy.unreadable_allowed` of the samples cannot be read.
+        UserError: a file is missing, damaged or of another data set, or more than the share
+            `policy.unreadable_allowed` of the samples cannot be read; the sentence names file and byte offset.
     """
     unusable: list[Unusable] = []
     evidence: list[Evidence] = []
@@ -154,7 +154,7 @@ def _analyse(path: str | PathLike, offset: int, example: Example, policy: Labels
         scores = {score: float(example[score][0]) for score in SCORES}
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise UserError(
-            f"the record at byte {offset:,} of {path} has no {error}, so it is not RichHF-18k: name the right file in the config."
+            f"the record at byte {offset:,} of {path} has no {error}, so it is not RichHF-18k: correct the config."
         ) from error
     id_ = PurePosixPath(name).stem
     if not is_id(id_):

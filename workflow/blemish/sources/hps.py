@@ -59,7 +59,7 @@ def draw(
     """
     tars = hub.list_files(source, "data/*.tar")
     if len(tars) < source.tars:
-        raise UserError(f"{source.repo} has {len(tars)} tars, and sources.hps.tars asks for {source['tars']}.")
+        raise UserError(f"{source.repo} has {len(tars)} tars, and sources.hps.tars asks for {source.tars}.")
     for tar in tars:
         if not is_id(PurePosixPath(tar).stem):
             raise UserError(f"{source.repo} holds {tar!r}, and ids begin with a tar's name: rename it.")

@@ -121,7 +121,7 @@ def _fetch(url: str, part: Path) -> None:
                 return
             except requests.exceptions.SSLError as error:
                 raise UserError(
-                    f"the certificate of {url} is not trusted ({error}): install it, or name another mirror in the config."
+                    f"the certificate of {url} is not trusted ({error}): install it, or name another mirror."
                 ) from error
             except (_MayPass, requests.RequestException, urllib3.exceptions.HTTPError) as error:
                 if isinstance(error, ValueError):  # how requests marks an address that cannot be right
