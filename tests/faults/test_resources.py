@@ -88,21 +88,17 @@ INVERT = """
         invert_shard(Path("{source}/images.parquet"), previous, out, state, diffusion, settings, 50, n, 0, 2)
     """
 TRAIN = """
+    import sys
     from blemish.detection.launch import train_records
-    from blemish.detection.settings import Backbone, Training
-    config = "convnext/convnext-tiny_upernet_8xb2-amp-160k_ade20k-512x512.py"
-    head = {{"in_channels": [8, 16, 32, 64], "channels": 8, "pool_scales": [1, 2]}}
-    overrides = {{
-        "backbone": {{"arch": {{"depths": [1, 1, 1, 1], "channels": [8, 16, 32, 64]}}}},
-        "decode_head": head,
-        "auxiliary_head": {{"in_channels": 32, "channels": 8}},
-    }}
-    backbone = Backbone(config=config, weights={{"url": "file:none"}}, overrides=overrides)
+    from blemish.detection.settings import Training
+    sys.path.insert(0, "{root}/tests/tools")
+    from networks import TINY
     training = Training(
         iterations=6, batch_size=2, lr=1e-3, betas=(0.9, 0.99), weight_decay=0.01, warmup=0.1, amp=None, workers=0,
         checkpoint_interval=2, log_interval=2,
     )
-    train_records(["{source}/images.parquet"], None, backbone, training, "detector", "state", seed=0, device="cpu")
+    images = ["{source}/images.parquet"]
+    train_records(images, None, TINY["convnext"], training, "detector", "state", seed=0, device="cpu")
     """
 TABLE = """
     import json, sys
