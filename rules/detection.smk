@@ -3,6 +3,12 @@
 # In:  records with masks: sets/richhf-100, pools with regions as pseudo labels, or corrupted pools
 # Out: <results>/detectors/{train_set}/{supervision}/{backbone}/seed-{seed}/weights.safetensors
 
+INFERENCE = {
+    "device": config["device"],
+    "batch_size": config["evaluation"]["batch_size"],
+    "amp": config["detectors"]["amp"],
+}  # how rules run trained detectors
+
 
 rule train_detector:
     input:

@@ -19,9 +19,7 @@ rule select_regions:
     params:
         backbone=lookup("{backbone}", within=config["backbones"]),
         selector=config["selector"],
-        batch_size=config["evaluation"]["batch_size"],
-        device=config["device"],
-        amp=config["detectors"]["amp"],
+        inference=INFERENCE,
         selector_seed=SELECTOR_SEED,
         code=fingerprint("scripts/select_regions.py"),
     message:

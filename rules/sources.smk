@@ -1,4 +1,4 @@
-# Where everything comes from: RichHF-18k, its images, one's own, the diffusion model, the pre-trained segmentation models.
+# Where everything comes from: RichHF-18k, its images, your own, the diffusion model, the pre-trained segmentation models.
 # In:  the network, or files named by `file:` in the config.
 # Out: <results>/sources/...
 

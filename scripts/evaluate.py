@@ -4,30 +4,14 @@ from pathlib import Path
 
 
 def evaluate(
-    weights: str,
-    backbone: dict,
-    test: str,
-    evaluation: dict,
-    per_image: str,
-    metrics: str,
-    device: str,
-    amp: str | None,
+    weights: str, backbone: dict, test: str, threshold: float, inference: dict, per_image: str, metrics: str
 ) -> None:
     """See `evaluation.evaluate.evaluate`."""
-    from blemish.detection.settings import Backbone
-    from blemish.evaluation import evaluate
-    from blemish.evaluation.settings import Evaluation
+    from blemish.detection.settings import Backbone, Inference
+    from blemish.evaluation.evaluate import evaluate
 
-    evaluate.evaluate(
-        Path(weights),
-        Backbone(**backbone),
-        test,
-        Evaluation(**evaluation),
-        Path(per_image),
-        Path(metrics),
-        device=device,
-        amp=amp,
-    )
+    network, how = Backbone(**backbone), Inference(**inference)
+    evaluate(Path(weights), network, test, threshold, how, Path(per_image), Path(metrics))
 
 
 if __name__ == "__main__":
@@ -38,9 +22,8 @@ if __name__ == "__main__":
             weights=snakemake.input.weights,
             backbone=snakemake.params.backbone,
             test=snakemake.input.test,
-            evaluation=snakemake.params.evaluation,
+            threshold=snakemake.params.threshold,
+            inference=snakemake.params.inference,
             per_image=snakemake.output.per_image,
             metrics=snakemake.output.metrics,
-            device=snakemake.params.device,
-            amp=snakemake.params.amp,
         )

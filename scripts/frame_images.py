@@ -1,4 +1,4 @@
-"""Frames one part of a folder of one's own images as records; tells what was refused."""
+"""Frames one part of a folder of your own images as records; tells what was refused."""
 
 
 def frame_images(folder: str, part: int, parts: int, size: int, pool: str, ledger: str) -> None:

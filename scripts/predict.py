@@ -3,16 +3,15 @@
 from pathlib import Path
 
 
-def predict(weights: str, backbone: dict, test: str, maps: str, device: str, batch_size: int, amp: str | None) -> None:
+def predict(weights: str, backbone: dict, test: str, inference: dict, maps: str) -> None:
     """See `detection.predict.probabilities` and `evaluation.maps.write_maps`."""
     from blemish.data.records import read_records
     from blemish.detection.predict import probabilities
-    from blemish.detection.settings import Backbone
+    from blemish.detection.settings import Backbone, Inference
     from blemish.evaluation.maps import write_maps
 
-    images = read_records(test, ["image"])
-    found = probabilities(Path(weights), Backbone(**backbone), images, device=device, batch_size=batch_size, amp=amp)
-    write_maps(Path(maps), found)
+    images, how = read_records(test, ["image"]), Inference(**inference)
+    write_maps(Path(maps), probabilities(Path(weights), Backbone(**backbone), images, how))
 
 
 if __name__ == "__main__":
@@ -23,8 +22,6 @@ if __name__ == "__main__":
             weights=snakemake.input.weights,
             backbone=snakemake.params.backbone,
             test=snakemake.input.test,
+            inference=snakemake.params.inference,
             maps=snakemake.output[0],
-            device=snakemake.params.device,
-            batch_size=snakemake.params.batch_size,
-            amp=snakemake.params.amp,
         )

@@ -3,30 +3,13 @@
 from pathlib import Path
 
 
-def select_regions(
-    images: str,
-    weights: str,
-    backbone: dict,
-    selector: dict,
-    regions: str,
-    device: str,
-    batch_size: int,
-    amp: str | None,
-) -> None:
+def select_regions(images: str, weights: str, backbone: dict, selector: dict, inference: dict, regions: str) -> None:
     """See `detection.regions.select_regions`."""
-    from blemish.detection import regions as selection
-    from blemish.detection.settings import Backbone, Selector
+    from blemish.detection.regions import select_regions
+    from blemish.detection.settings import Backbone, Inference, Selector
 
-    selection.select_regions(
-        Path(images),
-        Path(weights),
-        Backbone(**backbone),
-        Selector(**selector),
-        Path(regions),
-        device=device,
-        batch_size=batch_size,
-        amp=amp,
-    )
+    network, chosen, how = Backbone(**backbone), Selector(**selector), Inference(**inference)
+    select_regions(Path(images), Path(weights), network, chosen, how, Path(regions))
 
 
 if __name__ == "__main__":
@@ -38,8 +21,6 @@ if __name__ == "__main__":
             weights=snakemake.input.weights,
             backbone=snakemake.params.backbone,
             selector=snakemake.params.selector,
+            inference=snakemake.params.inference,
             regions=snakemake.output[0],
-            device=snakemake.params.device,
-            batch_size=snakemake.params.batch_size,
-            amp=snakemake.params.amp,
         )

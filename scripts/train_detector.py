@@ -10,7 +10,6 @@ def train_detector(
     backbone: dict,
     training: dict,
     weights: str,
-    state: Path,
     seed: int,
     device: str,
     gpus: int,
@@ -18,14 +17,14 @@ def train_detector(
     """See `detection.launch.train_records`; its other files lie beside the weights."""
     from blemish.detection.launch import train_records
     from blemish.detection.settings import Backbone, Training
+    from blemish.jobs.run import state
 
-    out = Path(weights).parent
-    network, settings = Backbone(**backbone), Training(**training)
-    train_records(images, masks, network, settings, out, state, seed=seed, device=device, init=init, gpus=gpus)
+    net, settings, out = Backbone(**backbone), Training(**training), Path(weights).parent
+    train_records(images, masks, net, settings, out, state(weights), seed=seed, device=device, init=init, gpus=gpus)
 
 
 if __name__ == "__main__":
-    from blemish.jobs.run import run, state
+    from blemish.jobs.run import run
 
     with run(snakemake):
         train_detector(
@@ -35,7 +34,6 @@ if __name__ == "__main__":
             backbone=snakemake.params.backbone,
             training=snakemake.params.training,
             weights=snakemake.output.weights,
-            state=state(snakemake.output.weights),
             seed=int(snakemake.wildcards.seed),
             device=snakemake.params.device,
             gpus=snakemake.resources.get("gpu", 1),

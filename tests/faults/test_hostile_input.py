@@ -17,7 +17,6 @@ from PIL import Image
 
 from blemish.corruption.diffusion import Diffusion
 from blemish.corruption.latents import Latents
-from blemish.data.files import escape_spreadsheet
 from blemish.data.records import clean, is_id, read_ids, read_records
 from blemish.data.tfrecords import write_examples
 from blemish.detection import checkpoints
@@ -305,12 +304,6 @@ def test_prompts_are_text_that_files_can_hold():
         text = clean(caption)
         text.encode()
         assert not [c for c in text if not c.isprintable() and c not in "\n\t"]
-
-
-def test_formulas_are_escaped():
-    for text in ("=1+1", "+1", "-1", "@x", "\tx", "\rx"):
-        assert escape_spreadsheet(text) == f"'{text}"
-    assert escape_spreadsheet("1=1") == "1=1"
 
 
 def test_no_caption_reaches_a_csv():

@@ -9,7 +9,7 @@ from blemish.data.records import Record, read_records, write_records
 from blemish.detection import models
 from blemish.detection.predict import probabilities
 from blemish.detection.regions import select_regions
-from blemish.detection.settings import Selector
+from blemish.detection.settings import Inference, Selector
 
 
 @pytest.mark.parametrize("batch_size", [1, 4])
@@ -19,11 +19,11 @@ def test_a_region_is_where_the_probability_reaches_tau(tmp_path, squares, tiny, 
     save_file(state, tmp_path / "weights.safetensors")
     clean = [Record(f"i{i}", image, None, f"prompt {i}", f"test:{i}") for i, image in enumerate(squares[0])]
     write_records(tmp_path / "clean.parquet", clean)
-    how = {"device": "cpu", "batch_size": batch_size}
-    found = dict(probabilities(tmp_path / "weights.safetensors", tiny["swin"], clean, **how))
+    how = Inference(device="cpu", batch_size=batch_size, amp=None)
+    found = dict(probabilities(tmp_path / "weights.safetensors", tiny["swin"], clean, how))
     tau = float(np.median(np.stack(list(found.values()))))
     files = [tmp_path / name for name in ("clean.parquet", "weights.safetensors", "regions.parquet")]
-    select_regions(*files[:2], tiny["swin"], Selector(tau=tau), files[2], **how)
+    select_regions(*files[:2], tiny["swin"], Selector(tau=tau), how, files[2])
     regions = list(read_records(files[2]))
     assert [(r.id, r.prompt, r.source) for r in regions] == [(r.id, r.prompt, r.source) for r in clean]
     for region in regions:

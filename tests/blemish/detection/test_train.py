@@ -11,6 +11,7 @@ from blemish.detection import checkpoints
 from blemish.detection.dataset import ArrayDataset
 from blemish.detection.launch import train_records
 from blemish.detection.predict import probabilities
+from blemish.detection.settings import Inference
 from blemish.detection.train import train
 from blemish.errors import UserError
 
@@ -120,9 +121,8 @@ def test_a_detector_starts_from_other_classes_learns_and_finds_the_squares(tmp_p
     assert last < 0.75 * first
     weights = tmp_path / "two" / "weights.safetensors"
     records = [Record(f"{i}", image, None) for i, image in enumerate(images)]
-    one, four = (
-        list(probabilities(weights, tiny[name], iter(records), device="cpu", batch_size=size)) for size in (1, 4)
-    )
+    hows = [Inference(device="cpu", batch_size=size, amp=None) for size in (1, 4)]
+    one, four = (list(probabilities(weights, tiny[name], iter(records), how)) for how in hows)
     assert [id for id, _ in one] == [id for id, _ in four] == [str(i) for i in range(10)]
     for (_, p), (_, q), label in zip(one, four, labels, strict=True):
         assert p.shape == (32, 32) and p.dtype == np.float32 and p.min() >= 0 and p.max() <= 1

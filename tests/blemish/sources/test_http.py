@@ -2,7 +2,6 @@
 
 import hashlib
 import multiprocessing
-import os
 import random
 import shutil
 import time
@@ -209,18 +208,3 @@ def test_a_proxy_from_the_environment_is_used(source, out, server, monkeypatch):
     server.files["http://mirror.example/train.tfrecord"] = CONTENT
     fetch_file(source.model_copy(update={"url": "http://mirror.example/train.tfrecord"}), out)
     assert out.read_bytes() == CONTENT
-
-
-def test_a_local_file_goes_the_same_way(tmp_path, out, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "mine.tfrecord").write_bytes(CONTENT)
-    fetch_file(File(url="file:mine.tfrecord", sha256=SHA256, bytes=len(CONTENT)), out)
-    assert out.read_bytes() == CONTENT and not os.path.samefile(out, tmp_path / "mine.tfrecord")
-    for source, sentence in (
-        (File(url="file:absent.tfrecord"), "the file absent.tfrecord, which the config names as a source, is missing"),
-        (File(url="file:mine.tfrecord", sha256="000000"), "should be 000000; put the right one there"),
-        (File(url="file:mine.tfrecord", bytes=3), "should have 3; put the right one there"),
-    ):
-        with pytest.raises(UserError, match=sentence):
-            fetch_file(source, tmp_path / "other")
-    assert not (tmp_path / "other").exists()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from blemish.data.records import Record
-    from blemish.detection.settings import Backbone
+    from blemish.detection.settings import Backbone, Inference
     from blemish.sources.folder import Found
 
 Images = Annotated[list[Path], typer.Argument(help="Images, or folders of images, of any size.", show_default=False)]
@@ -130,13 +130,12 @@ def backbone_of(weights: Path) -> Backbone:
         raise UserError(f"{card} is not the card of a detector: take the one that training left.") from error
 
 
-def inference(config: Mapping) -> dict:
-    """The arguments of `predict.probabilities` that the config states."""
-    return {
-        "device": config["device"],
-        "batch_size": config["evaluation"]["batch_size"],
-        "amp": config["detectors"]["amp"],
-    }
+def inference(config: Mapping) -> Inference:
+    """How the config runs detectors."""
+    from blemish.detection.settings import Inference
+
+    size, amp = config["evaluation"]["batch_size"], config["detectors"]["amp"]
+    return Inference(device=config["device"], batch_size=size, amp=amp)
 
 
 def quiet() -> AbstractContextManager:

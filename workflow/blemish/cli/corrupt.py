@@ -104,7 +104,7 @@ def _run(
         common.say(f"Regions: where {selector} gives at least {choice.tau}.")
         regions = work / "regions.parquet"
         with common.quiet():
-            select_regions(clean, selector, common.backbone_of(selector), choice, regions, **common.inference(config))
+            select_regions(clean, selector, common.backbone_of(selector), choice, common.inference(config), regions)
 
     steps, renoise = config["schedule"]["steps"], ReNoise(**config["renoise"])
     shared = {

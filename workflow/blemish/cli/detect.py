@@ -38,7 +38,7 @@ def detect(
     with common.new_folder(out) as target, common.gpu(settings, "detect"), common.quiet():
         clean = target / "clean.parquet"
         write_records(clean, common.read_all(found, settings["resolution"]))
-        judged = probabilities(weights, backbone, read_records(clean, ["image"]), **common.inference(settings))
+        judged = probabilities(weights, backbone, read_records(clean, ["image"]), common.inference(settings))
         rows = []
         for item, record, (_, probability) in zip(found, read_records(clean, ["image"]), judged, strict=True):
             artifact = probability >= threshold

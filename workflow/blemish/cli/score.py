@@ -31,7 +31,6 @@ def score(
 
     from blemish.data.records import write_records
     from blemish.evaluation.evaluate import evaluate
-    from blemish.evaluation.settings import Evaluation
     from blemish.sources import folder
 
     settings = common.configure(config)
@@ -53,11 +52,10 @@ def score(
             weights,
             backbone,
             shards,
-            Evaluation(**settings["evaluation"]),
+            settings["evaluation"]["threshold"],
+            common.inference(settings),
             target / "per_image.parquet",
             target / "metrics.json",
-            device=settings["device"],
-            amp=settings["detectors"]["amp"],
         )
     low, high = summary["iou_low"], summary["iou_high"]
     typer.echo(f"IoU of the artifact class: {summary['iou']:.2f} %, 95 % interval {low:.2f} to {high:.2f}")

@@ -58,7 +58,7 @@ def read_csv(path: str | os.PathLike, columns: Sequence[str] = ()) -> pd.DataFra
     import pandas as pd
 
     with explained(path):
-        # Only nothing is no value: "NA" or "null" may be an id.
+        # Only an empty cell lacks a value: "NA" or "null" may be an id.
         frame = pd.read_csv(path, dtype={"id": str}, keep_default_na=False, na_values=[""])
         if not {*frame.columns} >= {*columns}:
             raise ValueError(f"it has no column {', '.join(sorted({*columns} - {*frame.columns}))}")
@@ -80,7 +80,7 @@ def read_table(path: str | os.PathLike, columns: Sequence[str] | None = None) ->
         return file.read(columns=columns).to_pandas(ignore_metadata=True)
 
 
-_UMASK = os.umask(0)  # there is no other way to read it
+_UMASK = os.umask(0)  # the only way to read it
 os.umask(_UMASK)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from blemish.data.records import SCHEMA, read_records, write_records
 from blemish.detection.predict import probabilities
-from blemish.detection.settings import Backbone, Selector
+from blemish.detection.settings import Backbone, Inference, Selector
 
 
 def select_regions(
@@ -15,11 +15,8 @@ def select_regions(
     weights: Path,
     backbone: Backbone,
     selector: Selector,
+    inference: Inference,
     regions: Path,
-    *,
-    device: str,
-    batch_size: int,
-    amp: str | None = None,
 ) -> None:
     """Writes the records of a shard without their images, with M_s = {x : f(I)(x) >= tau} as masks (§3.1).
 
@@ -28,16 +25,14 @@ def select_regions(
         weights: of the region selection model f.
         backbone: its network.
         selector: tau.
+        inference: as in `probabilities`.
         regions: the shard to write.
-        device: as in `probabilities`, like `batch_size` and `amp`.
 
     Raises:
         UserError: a file is missing or damaged, or the weights do not fit the network.
     """
     about = [name for name in SCHEMA.names if name not in ("image", "mask")]
-    found = probabilities(
-        weights, backbone, read_records(images, ["image"]), device=device, batch_size=batch_size, amp=amp
-    )
+    found = probabilities(weights, backbone, read_records(images, ["image"]), inference)
     write_records(
         regions,
         (

@@ -244,7 +244,7 @@ def _sharing(device: str) -> dict:
 
 
 def _reached(state: Path) -> int:
-    """The iteration after which the last checkpoint in `state` was written, 0 if there is none."""
+    """The iteration after which the last checkpoint in `state` was written, 0 without one."""
     last = find_latest_checkpoint(str(state))
     return int(Path(last).stem.removeprefix("iter_")) if last else 0
 

@@ -15,23 +15,20 @@ import pandas as pd
 from blemish.data.files import atomic, write_text
 from blemish.data.records import Paths, Record, read_records
 from blemish.detection.predict import probabilities
-from blemish.detection.settings import Backbone
+from blemish.detection.settings import Backbone, Inference
 from blemish.errors import UserError
 from blemish.evaluation.intervals import interval
 from blemish.evaluation.measures import average_precision, iou, measure, percent
-from blemish.evaluation.settings import Evaluation
 
 
 def evaluate(
     weights: Path,
     backbone: Backbone,
     test: Paths,
-    evaluation: Evaluation,
+    threshold: float,
+    inference: Inference,
     per_image: Path,
     metrics: Path,
-    *,
-    device: str,
-    amp: str | None = None,
 ) -> dict[str, float]:
     """Judges a detector on images with masks; returns its `summarise`.
 
@@ -39,19 +36,18 @@ def evaluate(
         weights: of the detector.
         backbone: its network.
         test: shards of records, all of one size.
-        evaluation: the threshold, and how many images go at a time.
+        threshold: in [0, 1]; a pixel is an artifact from this P on.
+        inference: as in `probabilities`.
         per_image: Parquet to write, a row of `measure` per image.
         metrics: JSON to write, the summary.
-        device: as in `probabilities`, like `amp`.
 
     Raises:
         UserError: a file is missing or damaged, the weights do not fit the network, or an image lacks a mask of its
             size or has another size than the first.
     """
-    size = evaluation.batch_size
-    found = probabilities(weights, backbone, _usable(test), device=device, batch_size=size, amp=amp)
+    found = probabilities(weights, backbone, _usable(test), inference)
     rows = pd.DataFrame(
-        measure(record.id, probability, record.mask, evaluation.threshold)
+        measure(record.id, probability, record.mask, threshold)
         for record, (_, probability) in zip(read_records(test, ["mask"]), found, strict=True)
     )
     summary = summarise(rows)

@@ -19,7 +19,7 @@ from PIL import Image
 from blemish.data.images import decode
 from blemish.labels.settings import Labels
 
-# How a plateau is told from a compressed edge; benchmarks/simulated_richhf.py shows both at qualities 50 to 95.
+# What distinguishes a plateau from a compressed edge; benchmarks/simulated_richhf.py shows both at qualities 50 to 95.
 FLATNESS = 6  # the largest range, in 0..255, of a plateau pixel's 3x3 neighbourhood
 PLATEAU_SHARE = 1 / 8192  # of a map's pixels makes a plateau: 32 pixels of 512x512, an annotator's disc has 2,000
 SCORE_TOLERANCE = 0.05  # of the integer 4 n score; thirds and halves are 0.17 apart
@@ -30,7 +30,7 @@ Doubt = Literal["all_zero", "saturated", "unclear"]
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a sample tells about the number of its annotators.
+    """What a sample shows about the number of its annotators.
 
     Attributes:
         levels: plateau pixels at each level 255 k/n, in 0..255, and under None those at no such level.
@@ -56,7 +56,7 @@ class Verdict:
 
 
 def decode_map(content: bytes) -> np.ndarray:
-    """Decodes a map from whatever image container it comes in.
+    """Decodes a map from any image container.
 
     Returns:
         (h, w) uint8.

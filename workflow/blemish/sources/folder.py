@@ -77,7 +77,7 @@ def safe_names(wanted: Mapping[str, str]) -> list[str]:
     """Names that are safe as files' on any system, and differ even where case does not count.
 
     Args:
-        wanted: what tells things apart -> the name that each would have; where two names would be the same, both get
+        wanted: something unique -> the name that each would have; where two names would be the same, both get
             a digest of the former.
     """
     names = [re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip(".-")[:LONGEST_NAME] or "image" for name in wanted.values()]
