@@ -30,9 +30,8 @@ rule gallery:
         backbones=config["backbones"],
         images=config["gallery"]["images"],
         seed=config["seed"],
-        evaluation=config["evaluation"],
-        device=config["device"],
-        amp=config["detectors"]["amp"],
+        threshold=config["evaluation"]["threshold"],
+        inference=INFERENCE,
         code=fingerprint(
             "scripts/gallery.py",
             *expand("workflow/blemish/report/gallery/page.{suffix}", suffix=["html", "css", "js"]),

@@ -12,13 +12,13 @@ def gallery(
     backbones: dict,
     images: int,
     seed: int,
-    evaluation: dict,
-    device: str,
-    amp: str | None,
+    threshold: float,
+    inference: dict,
     out: str,
 ) -> None:
     """Draws `images` of each corrupted pool; `pools`, `names` and `trained_on` say of what each file is."""
     from blemish.detection.predict import probabilities
+    from blemish.detection.settings import Backbone, Inference
     from blemish.experiments import CorruptedPool, group
     from blemish.report.gallery import content, page
 
@@ -28,10 +28,8 @@ def gallery(
     def predict(name, records):
         if name not in detectors:
             return ()
-        how = {"batch_size": evaluation["batch_size"], "device": device, "amp": amp}
-        return probabilities(detectors[name], backbones[name.backbone], records, **how)
+        return probabilities(detectors[name], Backbone(**backbones[name.backbone]), records, Inference(**inference))
 
-    threshold = evaluation["threshold"]
     files = group(pools, clean), group(found, corrupted), group(found, strength)
     page.write(out, content.collect(*files, images, seed, predict, threshold), threshold)
 
@@ -51,8 +49,7 @@ if __name__ == "__main__":
             backbones=snakemake.params.backbones,
             images=snakemake.params.images,
             seed=snakemake.params.seed,
-            evaluation=snakemake.params.evaluation,
-            device=snakemake.params.device,
-            amp=snakemake.params.amp,
+            threshold=snakemake.params.threshold,
+            inference=snakemake.params.inference,
             out=snakemake.output[0],
         )

@@ -4,6 +4,7 @@ from functools import cache
 
 from blemish.config.load import load
 from blemish.corruption.settings import ReNoise
+from blemish.detection.settings import Training
 from blemish.labels.settings import Labels
 
 
@@ -18,3 +19,9 @@ def renoise(**changes) -> ReNoise:
 
 def labels(**changes) -> Labels:
     return Labels(**_config()["labels"] | changes)
+
+
+def training(**changes) -> Training:
+    """A detector's training, on the CPU and short."""
+    kept = {key: value for key, value in _config()["detectors"].items() if key in Training.model_fields}
+    return Training(**kept | {"amp": None, "workers": 0} | changes)

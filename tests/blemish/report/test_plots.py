@@ -6,7 +6,8 @@ import pytest
 
 from blemish.data.records import Record, write_records
 from blemish.errors import UserError
-from blemish.evaluation.measures import measure, summarise
+from blemish.evaluation.evaluate import summarise
+from blemish.evaluation.measures import measure
 from blemish.experiments import Detector
 from blemish.report import plots
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import logging
 import os
@@ -25,10 +24,12 @@ from mmengine.registry import LOOPS
 from mmengine.runner import IterBasedTrainLoop, Runner, find_latest_checkpoint
 from torch.utils.data import DataLoader
 
+from blemish.data.digests import file_digest
 from blemish.data.files import atomic, atomic_folder, write_text
 from blemish.data.tensors import save
 from blemish.detection import checkpoints, curves, models  # noqa: F401  curves registers itself
 from blemish.detection.dataset import BatchSampler, SegmentationDataset
+from blemish.detection.settings import Backbone, Training
 from blemish.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -38,24 +39,15 @@ VERSIONS = ("torch", "mmsegmentation", "mmengine", "mmcv-lite", "numpy")
 
 def train(
     dataset: SegmentationDataset,
-    backbone: dict,
+    backbone: Backbone,
+    training: Training,
     out: Path,
     state: Path,
     *,
-    iterations: int,
-    batch_size: int,
-    lr: float,
-    betas: tuple[float, float],
-    weight_decay: float,
-    warmup: float,
     seed: int,
     device: str,
     init: Path | None = None,
     classes: int = 2,
-    amp: str | None = None,
-    workers: int = 0,
-    checkpoint_interval: int = 1000,
-    log_interval: int = 50,
 ) -> None:
     """Trains a UPerNet by cross-entropy and AdamW; goes on from the last checkpoint in `state`.
 
@@ -63,42 +55,30 @@ def train(
 
     Args:
         dataset: images and labels below `classes`.
-        backbone: the network, see `models.configure`.
+        backbone: the network.
+        training: how long and how it is trained.
         out: folder for weights.safetensors (state dict), card.json (its origin), loss.csv (loss and rate at
             each iteration) and tensorboard (the same curves as event files).
         state: private folder for checkpoints and logs; removed at success.
-        iterations: optimisation steps.
-        batch_size: images a step, over all processes.
-        lr: peak learning rate.
-        betas: of AdamW.
-        weight_decay: of AdamW; none on norms and position biases, as in mmseg's Swin config.
-        warmup: share of the iterations in [0, 1) over which the rate rises linearly; then it falls so to 0.
         seed: of everything random: classifiers, data order, augmentation, dropout.
         device: "cpu" or "cuda".
         init: weights to start from, all but the classifiers; None starts from random ones.
         classes: number of classes.
-        amp: "bfloat16" or "float16" for mixed precision on a GPU, None for float32.
-        workers: processes that read data; 0 reads in the training process.
-        checkpoint_interval: iterations between checkpoints.
-        log_interval: iterations between lines of progress.
 
     Raises:
         UserError: the settings cannot be met, or `init` does not fit the network.
     """
     rank, processes = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    _check(device, amp, batch_size, processes)
+    _check(device, training, processes)
     settings = {
-        "backbone": backbone,
+        "backbone": json.loads(json.dumps(backbone.model_dump(exclude_unset=True), sort_keys=True)),
         "classes": classes,
-        "init": _digest(init),
-        "iterations": iterations,
-        "batch_size": batch_size,
-        "lr": lr,
-        "betas": list(betas),
-        "weight_decay": weight_decay,
-        "warmup": warmup,
+        "init": file_digest(init) if init and init.is_file() else None,  # `read` refuses a missing one
+        **training.model_dump(
+            mode="json", include={"iterations", "batch_size", "lr", "betas", "weight_decay", "warmup"}
+        ),
         "seed": seed,
-        "amp": amp,
+        "amp": training.amp,
         "images": len(dataset),
         "data": dataset.fingerprint,
     }
@@ -112,47 +92,17 @@ def train(
     model.data_preprocessor._non_blocking = True  # mmseg's class does not take mmengine's option
     if init is not None:
         checkpoints.initialise(model, checkpoints.read(init))
-    batches = BatchSampler(len(dataset), batch_size, seed, _reached(state), iterations, rank, processes)
+    batches = BatchSampler(
+        len(dataset), training.batch_size, seed, _reached(state), training.iterations, rank, processes
+    )
     loader = DataLoader(
         dataset,
         batch_sampler=batches,
-        num_workers=workers,
+        num_workers=training.workers,
         collate_fn=pseudo_collate,
         pin_memory=device == "cuda",
     )
-    runner = Runner(
-        model=model,
-        work_dir=str(state),
-        experiment_name=f"{out.name}-{uuid.uuid4().hex}",  # mmengine shares logs between runs of one name
-        train_dataloader=loader,
-        train_cfg={"type": "ResumingLoop", "max_iters": iterations},
-        optim_wrapper=optimisation(model, lr, betas, weight_decay, amp),
-        param_scheduler=_schedule(iterations, round(warmup * iterations)),
-        default_hooks={
-            "runtime_info": {"type": "Losses", "intervals": (log_interval, checkpoint_interval)},
-            # Two, because mmengine removes the oldest before it writes the newest.
-            "checkpoint": {
-                "type": "CheckpointHook",
-                "by_epoch": False,
-                "interval": checkpoint_interval,
-                "max_keep_ckpts": 2,
-                "save_last": False,
-            },
-            "logger": {"type": "LoggerHook", "interval": log_interval, "log_metric_by_epoch": False},
-            "sampler_seed": None,
-        },
-        custom_hooks=[Reseed(seed)],
-        log_processor={"by_epoch": False, "window_size": log_interval},
-        visualizer={
-            "type": "Curves",
-            "vis_backends": [{"type": "LocalVisBackend"}, {"type": "TensorboardX"}],
-        },
-        launcher="pytorch" if processes > 1 else "none",
-        env_cfg={"cudnn_benchmark": True},
-        randomness={"seed": seed},
-        cfg={"model_wrapper_cfg": _sharing(device)},
-        resume=True,
-    )
+    runner = _runner(model, loader, training, seed, state, device, processes)
     with torch.serialization.safe_globals(checkpoints.ALLOWED):
         trained = runner.train()
     if rank == 0:
@@ -172,9 +122,53 @@ def train(
         shutil.rmtree(state)
 
 
+def _runner(
+    model: torch.nn.Module,
+    loader: DataLoader,
+    training: Training,
+    seed: int,
+    state: Path,
+    device: str,
+    processes: int,
+) -> Runner:
+    return Runner(
+        model=model,
+        work_dir=str(state),
+        experiment_name=uuid.uuid4().hex,  # mmengine shares logs between runs of one name
+        train_dataloader=loader,
+        train_cfg={"type": "ResumingLoop", "max_iters": training.iterations},
+        optim_wrapper=optimisation(model, training),
+        param_scheduler=_schedule(training.iterations, round(training.warmup * training.iterations)),
+        default_hooks={
+            "runtime_info": {"type": "Losses", "intervals": (training.log_interval, training.checkpoint_interval)},
+            # Two, because mmengine removes the oldest before it writes the newest.
+            "checkpoint": {
+                "type": "CheckpointHook",
+                "by_epoch": False,
+                "interval": training.checkpoint_interval,
+                "max_keep_ckpts": 2,
+                "save_last": False,
+            },
+            "logger": {"type": "LoggerHook", "interval": training.log_interval, "log_metric_by_epoch": False},
+            "sampler_seed": None,
+        },
+        custom_hooks=[Reseed(seed)],
+        log_processor={"by_epoch": False, "window_size": training.log_interval},
+        visualizer={
+            "type": "Curves",
+            "vis_backends": [{"type": "LocalVisBackend"}, {"type": "TensorboardX"}],
+        },
+        launcher="pytorch" if processes > 1 else "none",
+        env_cfg={"cudnn_benchmark": True},
+        randomness={"seed": seed},
+        cfg={"model_wrapper_cfg": _sharing(device)},
+        resume=True,
+    )
+
+
 @LOOPS.register_module()
 class ResumingLoop(IterBasedTrainLoop):
-    """mmengine's loop over a data loader that begins where the checkpoint ended: there is nothing to skip."""
+    """mmengine's loop over a data loader that begins where the checkpoint ended: nothing is skipped."""
 
     def run(self) -> torch.nn.Module:
         self.runner.call_hook("before_train")
@@ -197,23 +191,18 @@ class Reseed(Hook):
         torch.manual_seed((self.seed << 32) + batch_idx)
 
 
-def _check(device: str, amp: str | None, batch_size: int, processes: int) -> None:
+def _check(device: str, training: Training, processes: int) -> None:
     present = get_device()  # mmengine trains there, whatever one asks for
     if device != present:
         hint = "hide its GPUs with CUDA_VISIBLE_DEVICES=-1" if device == "cpu" else "set it to 'cpu'"
         raise UserError(f"device is '{device}', and this job sees '{present}': {hint}, or run it elsewhere.")
-    if amp and device == "cpu":
-        raise UserError(f"amp is '{amp}', and this job trains on the CPU: set amp to null in the config.")
-    if batch_size % processes:
-        raise UserError(f"{processes} GPUs cannot share a batch of {batch_size} images: make batch_size a multiple.")
-
-
-def _digest(path: Path | None) -> str | None:
-    """SHA-256 of a file, None where there is none; `checkpoints.read` complains of a missing one."""
-    if path is None or not Path(path).is_file():
-        return None
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    if training.amp and device == "cpu":
+        raise UserError(f"amp is '{training.amp}', and this job trains on the CPU: set amp to null in the config.")
+    if training.batch_size % processes:
+        raise UserError(
+            f"{processes} GPUs cannot share a batch of {training.batch_size} images: make batch_size a multiple of "
+            f"{processes}."
+        )
 
 
 def _forget_other_settings(state: Path, settings: dict) -> None:
@@ -226,7 +215,7 @@ def _forget_other_settings(state: Path, settings: dict) -> None:
 
 
 def _forget_damaged(state: Path) -> None:
-    """Removes checkpoints that cannot be read: training goes on from the one before, or anew."""
+    """Removes checkpoints that cannot be read: training goes on from the one before, or starts over."""
     while last := find_latest_checkpoint(str(state)):
         fault = checkpoints.fault(Path(last))
         if fault is None:
@@ -255,19 +244,17 @@ def _sharing(device: str) -> dict:
 
 
 def _reached(state: Path) -> int:
-    """The iteration after which the last checkpoint in `state` was written, 0 if there is none."""
+    """The iteration after which the last checkpoint in `state` was written, 0 without one."""
     last = find_latest_checkpoint(str(state))
     return int(Path(last).stem.removeprefix("iter_")) if last else 0
 
 
-def optimisation(
-    model: torch.nn.Module, lr: float, betas: tuple[float, float], weight_decay: float, amp: str | None
-) -> OptimWrapper:
-    """AdamW for a model, in mixed precision where `amp` names one; see `train`."""
+def optimisation(model: torch.nn.Module, training: Training) -> OptimWrapper:
+    """AdamW for a model, in mixed precision where `training.amp` names one."""
     wrapper = {"type": "OptimWrapper"}
-    if amp:  # bfloat16 reaches as far as float32: its losses need no scaling
-        scale = "dynamic" if amp == "float16" else 1.0
-        wrapper = {"type": "AmpOptimWrapper", "dtype": amp, "loss_scale": scale}
+    if training.amp:  # bfloat16 has the range of float32: its losses need no scaling
+        scale = "dynamic" if training.amp == "float16" else 1.0
+        wrapper = {"type": "AmpOptimWrapper", "dtype": training.amp, "loss_scale": scale}
     undecayed = ("absolute_pos_embed", "relative_position_bias_table")  # and norms: as in mmseg's Swin config
     with models.silence():  # it reports on every tensor
         return build_optim_wrapper(
@@ -276,9 +263,9 @@ def optimisation(
                 **wrapper,
                 "optimizer": {
                     "type": "AdamW",
-                    "lr": lr,
-                    "betas": tuple(betas),
-                    "weight_decay": weight_decay,
+                    "lr": training.lr,
+                    "betas": training.betas,
+                    "weight_decay": training.weight_decay,
                     "fused": True,
                 },
                 "paramwise_cfg": {
@@ -291,7 +278,6 @@ def optimisation(
 
 def _schedule(iterations: int, rises: int) -> list[dict]:
     """Up linearly for `rises` iterations, then down to 0 linearly."""
-    # ASSUME: detectors.warmup; the 1,500 iterations of mmseg's configs would outlast the selector's 1,000
     rise = {"type": "LinearLR", "start_factor": 1e-6, "by_epoch": False, "begin": 0, "end": rises}
     fall = {
         "type": "PolyLR",

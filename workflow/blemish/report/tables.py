@@ -47,7 +47,7 @@ def assemble(table: Mapping, published: Mapping | None, metrics: Mapping[Detecto
         table: one table of config/paper/tables.yaml.
         published: the same table of config/paper/published.yaml, its rows and columns found by their labels; None
             for a table that the paper does not have.
-        metrics: of each detector the contents of metrics.json, one per seed (see `measures.summarise`).
+        metrics: of each detector the contents of metrics.json, one per seed (see `evaluate.summarise`).
 
     Returns:
         Columns `row`, `column` (labels), `train_set`, `supervision`, `backbone`, `seeds` (how many); in %:

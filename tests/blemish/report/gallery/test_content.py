@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
+from blemish.data.images import run_lengths
 from blemish.experiments import CorruptedPool
 from blemish.report.examples import drawn, fetch
 from blemish.report.gallery import content
@@ -28,7 +29,7 @@ def unrun(runs: list[int], size: list[int]) -> np.ndarray:
 
 @given(arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=9)))
 def test_runs_give_the_mask_back(mask):
-    runs = content.run_lengths(mask)
+    runs = run_lengths(mask)
     assert (unrun(runs, [mask.shape[1], mask.shape[0]]) == mask).all()
     assert all(length > 0 for length in runs[1:])
 

@@ -11,6 +11,7 @@ from selenium.webdriver import ActionChains
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
 
+from blemish.data.images import run_lengths
 from blemish.report import figures
 from blemish.report.gallery import content, page
 
@@ -117,7 +118,7 @@ def test_a_mask_is_outlined_where_it_is(opened):
 @settings(max_examples=50, deadline=None)
 def test_lines_and_areas_are_those_of_the_mask(opened_once, mask):
     h, w = mask.shape
-    drawn = opened_once.execute_script("return trace(...arguments)", content.run_lengths(mask), [w, h])
+    drawn = opened_once.execute_script("return trace(...arguments)", run_lengths(mask), [w, h])
     area = np.zeros_like(mask)
     for x0, y, x1 in re.findall(r"M(\d+) (\d+)H(\d+)v1H\d+z", drawn["area"]):
         area[int(y), int(x0) : int(x1)] = True
