@@ -1,4 +1,4 @@
-# The mini world's files, made once and committed below resources/mini (`make miniworld` makes them anew).
+# The mini world's files, made once and committed below resources/mini (`make miniworld` makes them again).
 # A workflow of its own, because the files it makes are the other workflow's sources.
 # In:  seeds.  Out: resources/mini/{diffusion,wild,richhf,hps,segmentation}/, laid out like the real sources
 import os
@@ -16,6 +16,13 @@ configfile: "config/miniworld.yaml"
 
 sys.path.insert(0, os.path.join(workflow.basedir, "../workflow"))
 os.environ["PYTHONPATH"] = sys.path[0]
+
+# As the detectors of config/mini.yaml are trained, but for what config/miniworld.yaml says.
+SEGMENTATION_TRAINING = {
+    key: config["segmentation"].get(key, value)
+    for key, value in config["detectors"].items()
+    if key not in ("seeds", "selector_iterations", "gpus")
+}
 
 
 rule miniworld:
@@ -37,16 +44,16 @@ rule train_mini_vae:
         "../environment.yml"
     threads: 1
     params:
-        **config["vae"],
+        settings=config["vae"],
     message:
-        "Train the mini world's VAE on {params.scenes} scenes, {params.iterations} iterations"
+        "Train the mini world's VAE"
     script:
         "../scripts/train_mini_vae.py"
 
 
 rule train_mini_generator:
     input:
-        vae=rules.train_mini_vae.output,
+        vae=rules.train_mini_vae.output[0],
     output:
         "resources/mini/{generator}/unet/diffusion_pytorch_model.safetensors",
     log:
@@ -64,7 +71,7 @@ rule train_mini_generator:
 
 rule make_mini_richhf:
     input:
-        vae=rules.train_mini_vae.output,
+        vae=rules.train_mini_vae.output[0],
         wild="resources/mini/wild/unet/diffusion_pytorch_model.safetensors",
     output:
         "resources/mini/richhf/{split}.tfrecord",
@@ -83,7 +90,7 @@ rule make_mini_richhf:
 
 rule make_mini_hps:
     input:
-        vae=rules.train_mini_vae.output,
+        vae=rules.train_mini_vae.output[0],
     output:
         directory("resources/mini/hps/data"),
     log:
@@ -91,7 +98,7 @@ rule make_mini_hps:
     conda:
         "../environment.yml"
     params:
-        **config["hps"],
+        settings=config["hps"],
     message:
         "Make clean generated images in tars"
     script:
@@ -108,12 +115,9 @@ rule pretrain_mini_segmentation:
     threads: 1
     params:
         backbone=lookup("{backbone}", within=config["backbones"]),
-        training={
-            key: value
-            for key, value in config["detectors"].items()
-            if key not in ("seeds", "iterations", "selector_iterations", "gpus", "lr")
-        },
-        settings=config["segmentation"],
+        training=SEGMENTATION_TRAINING,
+        scenes=config["segmentation"]["scenes"],
+        seed=config["segmentation"]["seed"],
     message:
         "Pre-train {wildcards.backbone} on the objects of the scenes"
     script:

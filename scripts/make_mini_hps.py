@@ -1,27 +1,23 @@
 """Makes the mini world's HPS: clean generated images in WebDataset tars."""
 
-from pathlib import Path
 
-from blemish.jobs.run import run
+def make_mini_hps(vae: str, settings: dict, out: str) -> None:
+    """Writes the tars into the folder `out`; `vae` is the file of the VAE's weights."""
+    from pathlib import Path
 
-
-def main(vae: Path, out: Path, images: int, wide: float, tars: int, seed: int) -> None:
-    from dataclasses import replace
-
-    import numpy as np
     import torch
     from diffusers import AutoencoderKL
 
-    from blemish.miniworld.counterparts import write_hps
-    from blemish.miniworld.generator import reconstruct
-    from blemish.miniworld.scenes import draw_scene
+    from blemish.miniworld.counterparts import clean_scenes, write_hps
+    from blemish.miniworld.settings import HPS
 
-    vae = AutoencoderKL.from_pretrained(vae, torch_dtype=torch.float32)
-    rngs = [np.random.default_rng((seed, i)) for i in range(images)]
-    scenes = [draw_scene(rng, width=112 if rng.random() < wide else 64) for rng in rngs]
-    write_hps(out, [replace(scene, image=reconstruct(vae, scene.image)) for scene in scenes], tars, seed)
+    hps = HPS(**settings)
+    autoencoder = AutoencoderKL.from_pretrained(Path(vae).parent, torch_dtype=torch.float32)
+    write_hps(Path(out).parent, clean_scenes(hps, autoencoder), hps.tars, hps.seed)
 
 
 if __name__ == "__main__":
+    from blemish.jobs.run import run
+
     with run(snakemake):
-        main(Path(snakemake.input.vae[0]).parent, Path(snakemake.output[0]).parent, **snakemake.params)
+        make_mini_hps(vae=snakemake.input.vae, settings=snakemake.params.settings, out=snakemake.output[0])

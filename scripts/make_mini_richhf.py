@@ -1,34 +1,33 @@
 """Makes the mini world's RichHF-18k: images with wild artifacts, and the maps of simulated annotators."""
 
-from pathlib import Path
 
-from blemish.jobs.run import run
+def make_mini_richhf(wild: str, split: str, settings: dict, tfrecord: str) -> None:
+    """Writes one split; `wild` is the UNet of the weaker generator."""
+    from pathlib import Path
 
-
-def main(wild: Path, out: Path, split: str, images: int, seed: int) -> None:
     import torch
     from diffusers import StableDiffusionPipeline
 
     from blemish.miniworld import counterparts, generator
+    from blemish.miniworld.settings import Split
     from blemish.miniworld.wild import damage
 
-    pipeline = StableDiffusionPipeline.from_pretrained(wild, safety_checker=None, torch_dtype=torch.float32)
-    made = damage(
-        generator.render(seed, images),
-        pipeline.vae,
-        pipeline.unet,
-        pipeline.text_encoder,
-        pipeline.tokenizer,
-        seed,
+    pipeline = StableDiffusionPipeline.from_pretrained(
+        Path(wild).parents[1], safety_checker=None, torch_dtype=torch.float32
     )
-    counterparts.write_richhf(out, split, made, seed)
+    networks = pipeline.vae, pipeline.unet, pipeline.text_encoder, pipeline.tokenizer
+    chosen = Split(**settings)
+    made = damage(generator.render(chosen.seed, chosen.images), *networks, chosen.seed)
+    counterparts.write_richhf(Path(tfrecord).parent, split, made, chosen.seed)
 
 
 if __name__ == "__main__":
+    from blemish.jobs.run import run
+
     with run(snakemake):
-        main(
-            Path(snakemake.input.wild).parents[1],
-            Path(snakemake.output[0]).parent,
-            snakemake.wildcards.split,
-            **snakemake.params.settings,
+        make_mini_richhf(
+            wild=snakemake.input.wild,
+            split=snakemake.wildcards.split,
+            settings=snakemake.params.settings,
+            tfrecord=snakemake.output[0],
         )

@@ -1,46 +1,24 @@
 """Pre-trains a segmentation model on the objects of scenes: the mini world's ADE20K."""
 
-from pathlib import Path
 
-from blemish.data.files import atomic
-from blemish.jobs.run import run
+def pretrain_mini_segmentation(backbone: dict, training: dict, scenes: int, seed: int, out: str) -> None:
+    """Saves the weights."""
+    from pathlib import Path
 
-
-def main(out: Path, backbone: dict, training: dict, scenes: int, seed: int, iterations: int, lr: float) -> None:
-    import tempfile
-
-    import numpy as np
-    from safetensors.torch import load_file, save_file
-
-    from blemish.detection.dataset import ArrayDataset
     from blemish.detection.settings import Backbone, Training
-    from blemish.detection.train import train
-    from blemish.miniworld.generator import render
-    from blemish.miniworld.scenes import CLASSES
+    from blemish.miniworld.segmentation import pretrain
 
-    drawn = render(seed, scenes)
-    dataset = ArrayDataset(np.stack([s.image for s in drawn]), np.stack([s.labels for s in drawn]))
-    with tempfile.TemporaryDirectory(dir=out.parent) as folder:
-        train(
-            dataset,
-            Backbone(**backbone),
-            Training(**training, iterations=iterations, lr=lr),
-            Path(folder),
-            Path(folder) / "state",
-            seed=seed,
-            device="cpu",
-            classes=len(CLASSES),
-        )
-        weights = load_file(Path(folder) / "weights.safetensors")
-        halved = {name: t.half() if t.is_floating_point() else t for name, t in weights.items()}
-        with atomic(out) as temporary:
-            save_file(halved, temporary)
+    pretrain(Path(out), Backbone(**backbone), Training(**training), scenes, seed)
 
 
 if __name__ == "__main__":
+    from blemish.jobs.run import run
+
     with run(snakemake):
-        main(
-            Path(snakemake.output[0]),
-            **{name: snakemake.params[name] for name in ("backbone", "training")},
-            **snakemake.params.settings,
+        pretrain_mini_segmentation(
+            backbone=snakemake.params.backbone,
+            training=snakemake.params.training,
+            scenes=snakemake.params.scenes,
+            seed=snakemake.params.seed,
+            out=snakemake.output[0],
         )

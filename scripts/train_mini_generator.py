@@ -1,29 +1,24 @@
-"""Trains a latent diffusion generator of the mini world and saves it as a diffusers pipeline."""
-
-from pathlib import Path
-
-from blemish.jobs.run import run
+"""Trains a latent diffusion generator of the mini world."""
 
 
-def main(vae: Path, out: Path, widths: list[int], scenes: int, iterations: int, seed: int) -> None:
-    import torch
+def train_mini_generator(vae: str, settings: dict, unet: str) -> None:
+    """Saves the pipeline whose UNet is asked for; `vae` is the file of the VAE's weights."""
+    from pathlib import Path
+
     from diffusers import AutoencoderKL
 
-    from blemish.miniworld import generator
+    from blemish.miniworld.generator import train_generator
+    from blemish.miniworld.settings import Generator
 
-    vae = AutoencoderKL.from_pretrained(vae)
-    drawn = generator.render(seed, scenes)
-    tokenizer = generator.build_tokenizer([s.caption for s in drawn], out / "tokenizer")
-    text_encoder = generator.build_text_encoder(tokenizer, seed)
-    unet = generator.build_unet(tuple(widths), seed)
-    generator.train_unet(unet, text_encoder, tokenizer, vae, drawn, iterations, seed)
-    generator.save_pipeline(out, vae, unet, text_encoder, tokenizer, torch.float16)
+    train_generator(Path(unet).parents[1], AutoencoderKL.from_pretrained(Path(vae).parent), Generator(**settings))
 
 
 if __name__ == "__main__":
+    from blemish.jobs.run import run
+
     with run(snakemake):
-        main(
-            Path(snakemake.input.vae[0]).parent,
-            Path(snakemake.output[0]).parents[1],
-            **snakemake.params.settings,
+        train_mini_generator(
+            vae=snakemake.input.vae,
+            settings=snakemake.params.settings,
+            unet=snakemake.output[0],
         )

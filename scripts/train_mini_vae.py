@@ -1,19 +1,20 @@
 """Trains the mini world's VAE."""
 
-from pathlib import Path
 
-from blemish.jobs.run import run
+def train_mini_vae(settings: dict, out: str) -> None:
+    """Saves it in half precision in the folder of `out`."""
+    from pathlib import Path
 
-
-def main(out: Path, scenes: int, iterations: int, seed: int) -> None:
     import torch
 
-    from blemish.miniworld import generator
+    from blemish.miniworld.generator import train_vae
+    from blemish.miniworld.settings import Scenes
 
-    vae = generator.train_vae(generator.render(seed, scenes), iterations, seed)
-    vae.to(torch.float16).save_pretrained(out)
+    train_vae(Scenes(**settings)).to(torch.float16).save_pretrained(Path(out).parent)
 
 
 if __name__ == "__main__":
+    from blemish.jobs.run import run
+
     with run(snakemake):
-        main(Path(snakemake.output[0]).parent, **snakemake.params)
+        train_mini_vae(settings=snakemake.params.settings, out=snakemake.output[0])

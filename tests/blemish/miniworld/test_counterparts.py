@@ -1,3 +1,5 @@
+"""The mini world's RichHF-18k and HPS are stored as the real ones are."""
+
 import hashlib
 import io
 import json
@@ -6,12 +8,16 @@ import tarfile
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
+from diffusers import AutoencoderKL
 from PIL import Image
 from scipy import ndimage
 
+from blemish.config.load import ROOT
 from blemish.data.tfrecords import read_examples
-from blemish.miniworld.counterparts import write_hps, write_richhf
+from blemish.miniworld.counterparts import clean_scenes, write_hps, write_richhf
 from blemish.miniworld.scenes import draw_scene
+from blemish.miniworld.settings import HPS
 from blemish.miniworld.wild import Wild
 
 
@@ -51,3 +57,16 @@ def test_hps_tars_are_the_same_bytes_every_time(tmp_path):
     with tarfile.open(tmp_path / "one/data/data-000000.tar") as tar:
         about = json.load(tar.extractfile(next(m for m in tar.getnames() if m.endswith(".json"))))
     assert about["width"] == 64 and "sky" in about["short_caption"]
+
+
+def test_clean_images_are_what_the_vae_decodes_and_as_many_are_wide_as_asked(tmp_path):
+    vae = AutoencoderKL.from_pretrained(ROOT / "resources/mini/diffusion/vae", torch_dtype=torch.float32)
+    settings = HPS(images=8, wide=0.5, tars=1, seed=12)
+    scenes = clean_scenes(settings, vae)
+    widths = [scene.image.shape[1] for scene in scenes]
+    assert set(widths) == {64, 112} and len(scenes) == 8
+    again = clean_scenes(settings.model_copy(update={"images": 3}), vae)
+    for one, other in zip(scenes[:3], again, strict=True):  # a scene follows from its own number
+        assert (one.image == other.image).all()
+    drawn = draw_scene(np.random.default_rng((12, 0)), width=widths[0])
+    assert not (scenes[0].image == drawn.image).all()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,9 @@ from scipy import ndimage
 
 from blemish.data.images import encode_png
 from blemish.data.tfrecords import write_examples
-from blemish.miniworld.scenes import Scene
+from blemish.miniworld.generator import reconstruct
+from blemish.miniworld.scenes import Scene, draw_scene
+from blemish.miniworld.settings import HPS
 from blemish.miniworld.wild import Wild
 
 MAP_SIZE = 512  # RichHF's own
@@ -49,6 +52,13 @@ def write_richhf(folder: Path, split: str, wild: list[Wild], seed: int) -> None:
         ),
     )
     pq.write_table(table, folder / "data" / f"{split}-00000-of-00001.parquet", row_group_size=100)
+
+
+def clean_scenes(settings: HPS, vae) -> list[Scene]:
+    """What the mini world's HPS holds: scenes as the VAE decodes them, some of them wide."""
+    rngs = [np.random.default_rng((settings.seed, i)) for i in range(settings.images)]
+    scenes = [draw_scene(rng, width=112 if rng.random() < settings.wide else 64) for rng in rngs]
+    return [replace(scene, image=reconstruct(vae, scene.image)) for scene in scenes]
 
 
 def write_hps(folder: Path, scenes: list[Scene], tars: int, seed: int) -> None:

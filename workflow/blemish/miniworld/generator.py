@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from tqdm import trange
 
 from blemish.miniworld.scenes import Scene, draw_scene
+from blemish.miniworld.settings import Generator, Scenes
 
 LATENT_CHANNELS = 4
 PROMPT_TOKENS = 24
@@ -30,14 +31,15 @@ def to_tensor(images: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def train_vae(scenes: list[Scene], iterations: int, seed: int, batch: int = 16, crop: int = 32):
-    """An AutoencoderKL of factor 4, trained on crops: MSE + L1 + a small KL, AdamW with one cycle.
+def train_vae(settings: Scenes, batch: int = 16, crop: int = 32):
+    """An AutoencoderKL of factor 4, trained on crops of scenes: MSE + L1 + a small KL, AdamW with one cycle.
 
-    Its `scaling_factor` makes the latents of `scenes` unit-variance, as Stable Diffusion's does.
+    Its `scaling_factor` makes the latents of the scenes unit-variance, as Stable Diffusion's does.
     """
     from diffusers import AutoencoderKL
 
-    torch.manual_seed(seed)
+    pixels = to_tensor(np.stack([s.image for s in render(settings.seed, settings.scenes)]))
+    torch.manual_seed(settings.seed)
     vae = AutoencoderKL(
         block_out_channels=(16, 32, 64),
         down_block_types=("DownEncoderBlock2D",) * 3,
@@ -48,10 +50,9 @@ def train_vae(scenes: list[Scene], iterations: int, seed: int, batch: int = 16, 
         mid_block_add_attention=False,
         sample_size=64,
     )
-    pixels = to_tensor(np.stack([s.image for s in scenes]))
     optimizer = torch.optim.AdamW(vae.parameters(), lr=3e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=iterations)
-    for i in (bar := trange(iterations, desc="VAE", mininterval=10)):
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=settings.iterations)
+    for i in (bar := trange(settings.iterations, desc="VAE", mininterval=10)):
         ys, xs = torch.randint(pixels.shape[-1] - crop + 1, (2, batch)).tolist()
         picks = torch.randint(len(pixels), (batch,)).tolist()
         x = torch.stack([pixels[k, :, a : a + crop, b : b + crop] for k, a, b in zip(picks, ys, xs, strict=True)])
@@ -163,6 +164,16 @@ def sd_scheduler():
         steps_offset=1,
         timestep_spacing="leading",
     )
+
+
+def train_generator(folder: Path, vae, settings: Generator) -> None:
+    """Trains a generator on scenes and their captions, and saves it as a diffusers pipeline."""
+    scenes = render(settings.seed, settings.scenes)
+    tokenizer = build_tokenizer([s.caption for s in scenes], folder / "tokenizer")
+    text_encoder = build_text_encoder(tokenizer, settings.seed)
+    unet = build_unet(tuple(settings.widths), settings.seed)
+    train_unet(unet, text_encoder, tokenizer, vae, scenes, settings.iterations, settings.seed)
+    save_pipeline(folder, vae, unet, text_encoder, tokenizer, torch.float16)
 
 
 def train_unet(

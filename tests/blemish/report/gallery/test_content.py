@@ -7,11 +7,8 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
-from blemish.data.images import run_lengths
 from blemish.experiments import CorruptedPool
 from blemish.report.examples import drawn, fetch
 from blemish.report.gallery import content
@@ -25,13 +22,6 @@ def decode(text: str) -> np.ndarray:
 def unrun(runs: list[int], size: list[int]) -> np.ndarray:
     values = np.arange(len(runs)) % 2 == 1
     return np.repeat(values, runs).reshape(size[::-1])
-
-
-@given(arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=9)))
-def test_runs_give_the_mask_back(mask):
-    runs = run_lengths(mask)
-    assert (unrun(runs, [mask.shape[1], mask.shape[0]]) == mask).all()
-    assert all(length > 0 for length in runs[1:])
 
 
 def test_images_without_a_region_are_left_out_and_each_clean_image_comes_once(files, predict):
