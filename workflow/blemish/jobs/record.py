@@ -1,8 +1,8 @@
 """The run's own record of the parameters that each result was made with, for the day on which `.snakemake` is lost.
 
 Snakemake compares a job's parameters with those that it noted in `.snakemake`; of results without such a note it takes
-the age alone. `<results>/record.json` holds the parameters too. It is written when a run starts and when it ends, and is
-read for those results that Snakemake knows nothing of. An entry says what is certain only: while a run could replace a
+the age alone. So `<results>/record.json` holds the parameters too: it is written when a run starts and when it ends,
+and read for results that Snakemake knows nothing of. An entry says only what is certain: while a run may replace a
 result by one of other parameters, the result has none.
 """
 
