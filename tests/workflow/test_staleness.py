@@ -152,7 +152,9 @@ def test_nothing_is_stale_after_other_words_in_messages(run):
 def test_nothing_is_stale_after_a_change_of_the_harness(run):
     package = run / "workflow/blemish"
     harness = [*package.glob("jobs/*.py"), package / "errors.py"]
-    harness += [path for path in package.rglob("settings.py") if path.parent.name != "report"]  # see `combinations`
+    # The claims take a function, `combinations`, from settings: that module and what it imports count.
+    counted = {package / "report/settings.py", package / "settings.py"}
+    harness += {*package.rglob("settings.py")} - counted
     assert len(harness) > 12
     for path in harness:
         add(run, path, "\n\nADDED = 1\n")
