@@ -1,4 +1,4 @@
-# The mini world's files, made once and committed below resources/mini (`make miniworld` makes them anew).
+# The mini world's files, made once and committed below resources/mini (`make miniworld` makes them again).
 # A workflow of its own, because the files it makes are the other workflow's sources.
 # In:  seeds.  Out: resources/mini/{diffusion,wild,richhf,hps,segmentation}/, laid out like the real sources
 import os

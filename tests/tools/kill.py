@@ -122,7 +122,7 @@ def started(output: Path) -> int:
 
 
 def disturb(folder: Path, targets: list[str], kills: int, rng: random.Random) -> dict:
-    """Starts and kills until the run is through after at least `kills` kills; begins anew if it was through before."""
+    """Starts and kills until the run is through after at least `kills` kills; starts over if it was through before."""
     counts: Counter[str] = Counter()
     partial: dict[str, str] = {}
     checked: dict[str, tuple] = {}
