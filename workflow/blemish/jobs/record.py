@@ -21,6 +21,7 @@ from blemish.errors import UserError
 
 FILE = "record.json"
 NAMED = 5  # changes that the sentence names
+INPUTS = "input files"
 LISTED = 16  # files that the command names instead of their rule
 
 
@@ -66,13 +67,13 @@ def compare(workflow, results: Path, command: Sequence[str]) -> None:
     for job in sorted(doubted, key=_key):
         of_rule[job.rule.name].append(_key(job))
         former = made.get(_key(job))
-        if former == _params(job) or (former is None and not os.path.exists(_key(job))):
+        if former == _settings(job) or (former is None and not os.path.exists(_key(job))):
             continue
         stale[job.rule.name].append(_key(job))
         if former is None:
             changes[f"{job.rule.name}: unknown settings"] = None
         else:
-            changes |= dict.fromkeys(f"{job.rule.name}: {change}" for change in _differences(former, _params(job)))
+            changes |= dict.fromkeys(f"{job.rule.name}: {change}" for change in _differences(former, _settings(job)))
     if not stale:
         return
     again = sorted(workflow.dag_settings.forcerun)
@@ -91,7 +92,7 @@ def start(workflow, results: Path) -> None:
     """Writes what is certain before any job runs: a result that is to be replaced by another has no entry."""
     dag, persistence, made = workflow.dag, workflow.persistence, _read(results)
     for job in [job for job in dag.jobs if job.output]:
-        key, present = _key(job), _params(job)
+        key, present = _key(job), _settings(job)
         if dag.needrun(job):
             certain = made.get(key) == present or (key not in made and not any(map(os.path.exists, job.output)))
         elif persistence.has_metadata(job):
@@ -108,24 +109,30 @@ def start(workflow, results: Path) -> None:
 def end(workflow, results: Path) -> None:
     """Writes what came to its end in a run, whether the run itself did or not."""
     done = [job for job in workflow.dag.jobs if job.output and workflow.dag.finished(job)]
-    _write(results, _read(results) | {_key(job): _params(job) for job in done})
+    _write(results, _read(results) | {_key(job): _settings(job) for job in done})
 
 
 def _key(job) -> str:
     return str(job.output[0])
 
 
-def _params(job) -> dict:
-    return json.loads(json.dumps(dict(job.params.items()), default=str))
+def _settings(job) -> dict:
+    """A job's parameters as JSON would return them, and a digest of its inputs' names."""
+    files = {INPUTS: _digest("\n".join(sorted(map(str, job.input))))}
+    return json.loads(json.dumps(dict(job.params.items()) | files, default=str))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _differences(former: object, present: object, keys: tuple[str, ...] = ()) -> Iterator[str]:
-    """`a.b: 1 -> 2` for each value that differs; what code was is told by nobody."""
+    """`a.b: 1 -> 2` for each value that differs, `a.b` where these are long or digests."""
     if isinstance(former, dict) and isinstance(present, dict):
         for key in sorted({*former, *present}):
             yield from _differences(former.get(key), present.get(key), (*keys, key))
     elif former != present:
-        short = len(f"{former}{present}") <= 60 and keys != ("code",)
+        short = len(f"{former}{present}") <= 60 and keys not in (("code",), (INPUTS,))
         yield f"{'.'.join(keys)}{f': {former} -> {present}' if short else ''}"
 
 
@@ -140,7 +147,7 @@ def _read(results: Path) -> dict[str, dict]:
 
 def _write(results: Path, made: dict[str, dict]) -> None:
     texts = {key: json.dumps(params, sort_keys=True) for key, params in sorted(made.items())}
-    digests = {key: hashlib.sha256(text.encode()).hexdigest()[:16] for key, text in texts.items()}
+    digests = {key: _digest(text) for key, text in texts.items()}
     params = dict(sorted((digests[key], made[key]) for key in made))
     results.mkdir(parents=True, exist_ok=True)
     temporary = results / f".{FILE}"
