@@ -37,3 +37,10 @@ def jobs(done):
     """Rule -> number of jobs, from the table that a dry run prints; empty if there is nothing to do."""
     table = said(done).partition("Job stats:")[2].partition("total")[0]
     return {m[1]: int(m[2]) for m in re.finditer(r"^(\w+)\s+(\d+)$", table, re.MULTILINE)}
+
+
+def gpu_rules():
+    """The rules whose jobs ask for a GPU."""
+    text = "".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
+    rules = re.findall(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL)
+    return {name for name, body in rules if re.search(r"^        gpu=", body, re.MULTILINE)}

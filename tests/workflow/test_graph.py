@@ -5,7 +5,8 @@ import shutil
 
 import pytest
 import torch
-from checkout import PARTS, ROOT, jobs, link_checkout, said, snakemake
+import yaml
+from checkout import PARTS, ROOT, gpu_rules, jobs, link_checkout, said, snakemake
 
 
 @pytest.fixture
@@ -42,8 +43,8 @@ def test_without_a_gpu_the_paper_ends_with_one_sentence(tmp_path):
     link_checkout(tmp_path)
     for arguments in (["--cores", "1"], ["--cores", "1", "--resources", "gpu=8"]):
         done = snakemake(*arguments, folder=tmp_path)
-        assert done.returncode != 0
-        assert "make demo" in said(done) and "GPU" in said(done)
+        assert done.returncode == 1
+        assert re.search(r"there is no GPU on .*try `make demo`, which needs no GPU\.", said(done))
         assert "Traceback" not in said(done)
 
 
@@ -77,19 +78,34 @@ def test_the_readmes_example_adds_a_method(checkout):
 @pytest.mark.parametrize(
     ("override", "sentence"),
     [
-        ("detectors: {lr: quick}", "lr"),
-        ("detectors: {learning_rate: 0.1}", "learning_rate"),
-        ("pools: {hps: {shards: 0}}", "shards"),
-        ("recipes: {x: {method: proposed, step: 77}}", "77"),
-        ("recipes: {x: {method: propsed, step: 40}}", "proposed"),
+        ("detectors: {lr: quick}", "detectors.lr is quick; allowed: number, above 0 "),
+        ("detectors: {learning_rate: 0.1}", "detectors.learning_rate is not a key of the configuration; allowed: "),
+        ("pools: {hps: {shards: 0}}", "pools.hps.shards is 0; allowed: integer, from 1 "),
+        ("recipes: {x: {method: proposed, step: 77}}", "recipes.x.step is 77; allowed: integer, from 0 to 50 "),
+        (
+            "recipes: {x: {method: propsed, step: 40}}",
+            "recipes.x.method is propsed, which is not a corruption method, did you mean 'proposed'?; allowed: blur, ",
+        ),
     ],
 )
 def test_a_mistake_in_the_config_is_named(checkout, override, sentence):
     (checkout / "mistake.yaml").write_text(override)
     done = snakemake("-n", "--configfile", "mistake.yaml", folder=checkout)
-    assert done.returncode != 0
-    assert sentence in said(done)
+    assert done.returncode == 1
+    assert f"\n{checkout}/mistake.yaml: {sentence}" in said(done)
     assert "Traceback" not in said(done)
+
+
+def test_the_slurm_profile_gives_every_rule_with_a_gpu_its_memory_and_time():
+    """Where a site has a partition for GPUs, the first of them names it, and the others take its keys."""
+    text = (ROOT / "profiles/slurm/config.yaml").read_text()
+    asked = yaml.safe_load(text)["set-resources"]
+    blocks = dict(re.findall(r"^  (\w+):(.*\n(?:    .*\n?)+)", text, re.MULTILINE))
+    rules = gpu_rules()
+    assert len(rules) >= 8 and rules <= asked.keys()
+    assert {rule for rule in asked if "gpu-job" in blocks[rule]} == rules
+    for rule in rules:
+        assert {"runtime", "mem_mb"} <= asked[rule].keys()
 
 
 def test_the_readme_shows_the_graph():

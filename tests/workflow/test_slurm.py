@@ -9,18 +9,15 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 import yaml
+from checkout import PARTS, ROOT, SNAKEMAKE, gpu_rules
 
 pytestmark = pytest.mark.slurm
 
-ROOT = Path(__file__).parents[2]
 SLURM = ROOT / "tests/slurm"
-SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 # The real profile, but for the number of jobs and the waits, which suit a cluster with accounting.
 PROFILE = [
     "--workflow-profile",
@@ -131,12 +128,12 @@ def test_the_profile_sets_memory_cpus_and_time(cluster, run):
     assert asked_for(cluster, run, "binarize") == ("8000M", "1", "01:00:00")
 
 
-def test_a_failed_job_is_submitted_anew_with_more_memory(cluster, run):
+def test_a_failed_job_is_submitted_again_with_more_memory(cluster, run):
     assert attempts(run, "evaluate") == 2
     assert asked_for(cluster, run, "evaluate")[0] == "32000M"
 
 
-def test_a_job_killed_by_its_time_limit_is_submitted_anew_and_resumes(cluster, run):
+def test_a_job_killed_by_its_time_limit_is_submitted_again_and_resumes(cluster, run):
     assert attempts(run, "too_slow") == 2
     assert asked_for(cluster, run, "too_slow")[0] == "8000M"
 
@@ -172,29 +169,34 @@ def test_within_an_allocation_a_local_run_leases_among_its_gpus(cluster, tmp_pat
 def test_the_whole_graph_makes_the_same_tables_as_a_local_run(cluster, tmp_path):
     """Networks run on the CPU; the profile hands out pretend GPUs all the same."""
     profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
-    gpu_rules = ("invert", "corrupt", "select_regions", "train_detector", "evaluate")
-    for rule in gpu_rules:
+    for rule in gpu_rules():
         profile["set-resources"][rule]["gpu"] = 1
     (tmp_path / "profile").mkdir()
     (tmp_path / "profile/config.yaml").write_text(yaml.safe_dump(profile))
 
     on_slurm, at_home = tmp_path / "slurm", tmp_path / "local"
     overlays = ["--configfile", "config/mini.yaml", "config/test.yaml"]
+    # The gallery would need all that is corrupted.
+    detector = "results/test/detectors/hps/gaussian-30/swin-t/seed-0"
+    targets = [
+        "results/test/tables/table4.csv",
+        "results/test/figures/figure6.png",
+        f"{detector}/probabilities.parquet",
+    ]
     for folder, arguments in (
         (on_slurm, ["--workflow-profile", str(tmp_path / "profile"), *PROFILE[2:]]),
         (at_home, ["--cores=2"]),
     ):
-        for name in ("Snakefile", "environment.yml"):
+        for name in PARTS:
             folder.mkdir(exist_ok=True)
-            shutil.copy(ROOT / name, folder)
-        for name in ("rules", "scripts", "config", "workflow", "profiles", "resources"):
-            shutil.copytree(ROOT / name, folder / name)
-        command = [SNAKEMAKE, "results/test/tables/table4.csv", *arguments, *overlays]
+            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+            copy(ROOT / name, folder / name)
+        command = [SNAKEMAKE, *targets, *arguments, *overlays]
         done = subprocess.run(command, env=cluster, cwd=folder, capture_output=True, text=True, timeout=3600)
         assert done.returncode == 0, done.stderr
 
     logs = on_slurm / "results/test/logs"
-    for rule in gpu_rules:
+    for rule in gpu_rules() - {"gallery"}:
         texts = [path.read_text() for path in (logs / rule).rglob("*.log")]
         assert texts and all("holding 1 GPU of 1" in text for text in texts)
     tables = sorted((at_home / "results/test/tables").glob("*.csv"))

@@ -32,7 +32,7 @@ def machine(monkeypatch, tmp_path):
 
 def start(code: str) -> subprocess.Popen:
     """A process that runs `code`; its first line of output says that it has got somewhere."""
-    preamble = "import multiprocessing, os, subprocess, sys, time\nfrom blemish import devices\n"
+    preamble = "import multiprocessing, os, subprocess, sys, time\nfrom blemish.jobs import devices\n"
     command = [sys.executable, "-S", "-c", preamble + code]
     # No standard input: within a lease it would be a share of that lease.
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)

@@ -16,7 +16,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-# The module, not its names: `job` imports this module too.
 from blemish.errors import UserError
 from blemish.jobs import leases
 
