@@ -66,6 +66,7 @@ rule probabilities:
 
 
 onsuccess:
-    summary = os.path.join(config["pathvars"]["results"], "tables/summary.txt")
-    if os.path.exists(summary):
-        print(open(summary).read())
+    note(record.end)
+    summary = RESULTS / "tables/summary.txt"
+    if summary.exists():
+        print(summary.read_text())

@@ -1,6 +1,7 @@
-# What all rules share: the configuration, checked; the closed sets that wildcards come from; who depends on what.
+# What all rules share: the configuration, checked; the closed sets that wildcards come from; how a run starts and ends.
 import os
 import sys
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
@@ -10,8 +11,8 @@ os.environ.update(PYTHONPATH=os.pathsep.join([sys.path[0], *filter(None, [os.env
 
 from blemish import experiments
 from blemish.config.check import check
-from blemish.errors import UserError
-from blemish.jobs import devices, locks
+from blemish.errors import UserError, explain
+from blemish.jobs import devices, locks, record
 from blemish.jobs.fingerprint import canonical, fingerprint
 
 given = workflow.overwrite_configfiles
@@ -29,8 +30,20 @@ if OWN_POOLS:
         LISTINGS = folder.listings(OWN_POOLS)
     except UserError as error:
         raise WorkflowError(str(error)) from None
-if workflow.is_main_process and not workflow.dryrun:
-    locks.forget_stale(os.path.join(os.getcwd(), ".snakemake"))
+RESULTS = Path(config["pathvars"]["results"])
+if workflow.is_main_process:
+    record.watch(workflow, RESULTS)
+    if not workflow.dryrun:
+        locks.forget_stale(os.path.join(os.getcwd(), ".snakemake"))
+
+
+def note(step):
+    """Has the run's record written; an error ends Snakemake with its sentence."""
+    try:
+        step(workflow, RESULTS)
+    except OSError as error:
+        raise WorkflowError(explain(error)) from None
+
 
 TRAIN_SETS = ["richhf-100", *config["pools"]]
 GPU = config["detectors"]["gpus"] if config["device"] == "cuda" else 0
@@ -57,3 +70,8 @@ onstart:
         devices.require((promised or None) if GPU else 0, local=workflow.local_exec, per_job=GPU)
     except UserError as error:
         raise WorkflowError(str(error)) from None
+    note(record.start)
+
+
+onerror:
+    note(record.end)

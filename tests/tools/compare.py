@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from runs import content, results
+from runs import results
 
 from blemish.data.records import read_records
 
@@ -63,7 +63,7 @@ def main() -> int:
         if not files:
             parser.error(f"{folder} holds no results; name the folder of a finished run")
     common = sorted(first.keys() & second.keys())
-    different = [name for name in common if content(first[name]) != content(second[name])]
+    different = [name for name in common if first[name].read_bytes() != second[name].read_bytes()]
     pairs = {name: (first[name], second[name]) for name in common}
     sets = ("pools", "regions", "corrupted")
     summary = {

@@ -1,11 +1,10 @@
-"""What two runs are compared by: the files that lead to a result, without the seconds in them."""
+"""What two runs are compared by: the files that lead to a result."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-UNCOMPARED = {"logs", "benchmarks", "tensorboard", "settings"}  # times, and notes that lead to no result
+UNCOMPARED = {"logs", "benchmarks", "tensorboard"}  # they hold times
 
 
 def results(folder: Path) -> dict[str, Path]:
@@ -16,11 +15,3 @@ def results(folder: Path) -> dict[str, Path]:
         for name, path in named.items()
         if not any(part in UNCOMPARED or part.startswith(".") for part in name.parts)
     }
-
-
-def content(path: Path) -> bytes:
-    """What must be equal: everything but the seconds that a training took."""
-    if path.name == "card.json":
-        card = json.loads(path.read_text())
-        return json.dumps({key: value for key, value in card.items() if key != "seconds"}).encode()
-    return path.read_bytes()

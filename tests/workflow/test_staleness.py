@@ -4,13 +4,14 @@ The finished run is of config/test.yaml. Code, rules and config are copies of th
 one line each, recorded by `snakemake --touch`.
 """
 
+import ast
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
-from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ BACKBONES = ("convnext-t", "swin-t")
 RECIPES = ("proposed-30", "proposed-35", "proposed-40", "proposed-45", "gaussian-30", "gaussian-50", "rotation-30")
 RECIPES += ("blur-30",)  # with a detector; downscale-30 has none
 
+MEASURES = "corrupt"  # the rule that measures how strong a corruption came out
 RECORD = {"describe_run": 1, "all": 1}  # what follows from any change of the config
 # What follows from other scores, from other detectors, from other corrupted images.
 SCORES = {"claims": 1, "figure_precision_recall": 1, "show_tables": 1, "all": 1}
@@ -70,6 +72,12 @@ def stale(folder, *targets):
     return jobs(done), set(re.findall(r"^Job \d+: (.+)", said(done), re.MULTILINE))
 
 
+def snapshot(folder):
+    """Name -> size and time of every file of the results."""
+    files = [path for path in (folder / "results").rglob("*") if path.is_file()]
+    return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in files}
+
+
 def edit(folder, name, old, new):
     text = (folder / name).read_text()
     assert text.count(old) == 1, f"{name} says {old!r} {text.count(old)} times"
@@ -110,10 +118,44 @@ def inverting(pool, steps):
 
 def test_nothing_is_stale_after_other_words(run):
     edit(run, "workflow/blemish/corruption/sampling.py", '"""Resampling:', '"""In other words:')
-    add(run, "workflow/blemish/pipeline.py", "\n\n# A comment.\n")
+    add(run, "workflow/blemish/corruption/invert.py", "\n\n# A comment.\n")
     edit(run, "scripts/corrupt.py", '"""Corrupts', '"""In other words: corrupts')
     add(run, "rules/corruption.smk", "\n\n# A comment.\n")
     add(run, "config/config.yaml", "\n# A comment.\n")
+    assert stale(run) == ({}, set())
+
+
+def test_nothing_is_stale_after_other_words_in_messages(run):
+    package = "workflow/blemish"
+    words = {
+        "jobs/leases.py": "waiting for",  # a lease
+        "jobs/progress.py": "images/s",
+        "jobs/devices.py": "this job needs",
+        "errors.py": "the machine's memory is used up",
+        "corruption/diffusion.py": "out of memory in the",  # a log message
+        "corruption/latents.py": "run the inversion of this shard first",  # an error
+        "corruption/invert.py": 'Progress("inversion"',
+        "detection/train.py": "going on from the one before",
+        "corruption/settings.py": "How masks meet latents",  # a setting's description
+        "corruption/methods/rotation.py": "Counter-clockwise",
+        "settings.py": "Text that is not empty",
+        "words.py": "did you mean",
+    }
+    for name, word in words.items():
+        text = (run / package / name).read_text()
+        assert word in text, name
+        (run / package / name).write_text(text.replace(word, f"{word[:-1]} other words {word[-1]}"))
+        ast.parse((run / package / name).read_text())
+    assert stale(run) == ({}, set())
+
+
+def test_nothing_is_stale_after_a_change_of_the_harness(run):
+    package = run / "workflow/blemish"
+    harness = [*package.glob("jobs/*.py"), package / "errors.py"]
+    harness += [path for path in package.rglob("settings.py") if path.parent.name != "report"]  # see `combinations`
+    assert len(harness) > 12
+    for path in harness:
+        add(run, path, "\n\nADDED = 1\n")
     assert stale(run) == ({}, set())
 
 
@@ -151,6 +193,15 @@ def test_a_methods_code_reaches_its_recipes_alone(run):
     counts, said = stale(run)
     assert counts == A_RECIPE_OF_TABLE_2
     assert sentences(said, "Corrupt") == corrupting("hps", ["rotation-30"])
+
+
+def test_the_measures_code_reaches_no_inversion_and_no_detector(run):
+    add(run, "workflow/blemish/corruption/strength.py", "\n\nADDED = 1\n")
+    counts, _ = stale(run)
+    assert counts[MEASURES] == 50
+    assert not {"invert", "select_regions"} & counts.keys()
+    if MEASURES != "corrupt":
+        assert not {"corrupt", "train_detector", "evaluate"} & counts.keys()
 
 
 def test_a_shared_modules_code_reaches_all_that_import_it(run):
@@ -221,12 +272,25 @@ def test_a_new_backbone_adds_its_own_and_inverts_nothing(run):
     assert sentences(said, "Corrupt") == corrupting("hps", ["gaussian-30", "gaussian-50"], ["swin-u"])
 
 
-# Pages
+# Evaluation, figures and pages
+
+
+def test_the_intervals_code_reaches_no_detector(run):
+    add(run, "workflow/blemish/evaluation/measures.py", "\n\nADDED = 1\n")
+    counts, _ = stale(run)
+    assert counts == SCORES | ALL_TABLES | {"evaluate": 30, "gallery": 1}
+
+
+def test_the_figures_code_reaches_no_table_of_scores(run):
+    add(run, "workflow/blemish/report/figures.py", "\n\nADDED = 1\n")
+    counts, _ = stale(run)
+    assert not {"table", "show_tables", "claims", "evaluate", "train_detector", "corrupt"} & counts.keys()
+    assert counts["contact_sheet"] == 9 and counts["figure_failures"] == 1
 
 
 @pytest.mark.parametrize("name", ["html", "css", "js"])
 def test_a_template_reaches_its_page_alone(run, name):
-    add(run, f"workflow/blemish/gallery/page.{name}", "\n")
+    add(run, f"workflow/blemish/report/gallery/page.{name}", "\n")
     assert stale(run)[0] == {"gallery": 1, "all": 1}
 
 
@@ -262,50 +326,13 @@ def test_a_sources_revision_reaches_what_is_made_from_it(run):
     assert sentences(said, "Train") == training("hps", [*RECIPES, "pseudo"])
 
 
-def test_fewer_parts_draw_the_pool_anew(run):
+def test_fewer_parts_draw_the_pool_again(run):
     """Its files are there already, but hold a half of it each."""
     edit(run, "config/test.yaml", "hps: {count: 10, shards: 2}", "hps: {count: 10, shards: 1}")
     assert stale(run)[0] == HPS | RECORD | {"invert": 5, "select_regions": 2, "corrupt": 17}
 
 
-# Settings, noted beside the results
-
-
-def test_the_wildcards_that_a_rule_names_decide_its_params(finished):
-    """Otherwise two jobs of one run would share a folder of settings and end each other's."""
-    params, files = defaultdict(set), defaultdict(set)
-    for path in (finished / ".snakemake/metadata").iterdir():
-        job = json.loads(path.read_text())
-        settings = [file for file in job["input"] if file.startswith("results/test/settings/")]
-        assert len(settings) == 1, job["rule"]
-        params[Path(settings[0]).parent].add(json.dumps(job["params"]))
-        files[Path(settings[0]).parent].add(settings[0])
-    assert len(params) > 50
-    assert {kind: len(values) for kind, values in params.items()} == dict.fromkeys(params, 1)
-    assert {kind: len(values) for kind, values in files.items()} == dict.fromkeys(params, 1)
-
-
-def test_a_changed_parameter_is_noticed_without_snakemakes_memory(run):
-    shutil.rmtree(run / ".snakemake")
-    assert stale(run) == ({}, set())
-    edit(run, "config/corruptions.yaml", "sigma: 4.0", "sigma: 5.0")
-    assert stale(run)[0] == A_RECIPE_OF_TABLE_2 | RECORD
-    # Nothing ran with it: changed back, it costs nothing.
-    edit(run, "config/corruptions.yaml", "sigma: 5.0", "sigma: 4.0")
-    assert stale(run) == ({}, set())
-
-
-def test_a_value_that_comes_back_is_noticed_without_snakemakes_memory(run):
-    target = "results/test/sources/richhf/test.tfrecord"
-    source = 'test.tfrecord", sha256: null, bytes: '
-    size = (ROOT / "resources/mini/richhf/test.tfrecord").stat().st_size
-    edit(run, "config/mini.yaml", f"{source}null", f"{source}{size}")
-    done = succeed(target, folder=run)
-    assert jobs(done) == {"fetch_richhf": 1}
-    shutil.rmtree(run / ".snakemake")
-    assert stale(run, target) == ({}, set())
-    edit(run, "config/mini.yaml", f"{source}{size}", f"{source}null")
-    assert stale(run, target)[0] == {"fetch_richhf": 1}
+# Values that come back
 
 
 def test_a_value_that_comes_back_costs_only_what_ran_in_between(run):
@@ -313,25 +340,121 @@ def test_a_value_that_comes_back_costs_only_what_ran_in_between(run):
     edit(run, "config/config.yaml", "threshold: 0.5", "threshold: 0.6")
     counts, _ = stale(run)
     assert counts == SCORES | RECORD | ALL_TABLES | {"evaluate": 30, "gallery": 1}
-    former = set((run / "results/test/settings/evaluate/swin-t").iterdir())
     succeed(one, "--touch", folder=run)
-    assert len(former) == 2
-    for file in former:
-        file.unlink()  # as a job does when it starts; see blemish.jobs.run
     edit(run, "config/config.yaml", "threshold: 0.6", "threshold: 0.5")
     counts, said = stale(run)
     assert counts == SCORES | {"evaluate": 1, "table": 1}
     assert "Evaluate the swin-t detector trained on hps, blur-30, seed 0" in said
 
 
+# Without Snakemake's memory
+
+
+def refused(folder, *arguments):
+    """What a run ends with, and the arguments of the command that it gives."""
+    former = snapshot(folder)
+    done = snakemake(*arguments, "--cores", "1", *TEST, folder=folder)
+    assert done.returncode == 1 and "Traceback" not in said(done)
+    assert snapshot(folder) == former
+    sentence = said(done).partition("WorkflowError:\n")[2].partition("\n")[0]
+    return sentence, shlex.split(re.search(r"`snakemake (.*)`", sentence)[1])
+
+
+def test_a_dry_run_writes_no_results(finished, tmp_path):
+    shutil.copytree(finished, tmp_path, symlinks=True, dirs_exist_ok=True, ignore=shutil.ignore_patterns("results"))
+    assert stale(tmp_path)[0]
+    assert not (tmp_path / "results").exists()
+
+
+def test_the_record_holds_what_snakemake_knows(finished):
+    record = json.loads((finished / "results/test/record.json").read_text())
+    noted = {}
+    for path in (finished / ".snakemake/metadata").iterdir():
+        job = json.loads(path.read_text())
+        noted[job["rule"], job["job_hash"]] = job["params"]
+    params = [sorted(map(repr, record["params"][digest].values())) for digest in record["results"].values()]
+    assert sorted(params) == sorted(noted.values()) and len(params) > 100
+
+
+def test_nothing_is_stale_without_snakemakes_memory(run):
+    shutil.rmtree(run / ".snakemake")
+    assert stale(run) == ({}, set())
+
+
+def test_a_changed_parameter_is_told_without_snakemakes_memory(run):
+    shutil.rmtree(run / ".snakemake")
+    edit(run, "config/corruptions.yaml", "sigma: 4.0", "sigma: 5.0")
+    sentence, _ = refused(run, "-n")
+    assert "corrupt: recipe.sigma: 4 -> 5;" in sentence
+    sentence, again = refused(run)
+    # Touched in place of made: the command, and what it leaves behind.
+    done = snakemake("-n", *again, folder=run)
+    assert jobs(done) == A_RECIPE_OF_TABLE_2 | RECORD
+    done = snakemake("--touch", *again, folder=run)
+    assert done.returncode == 0, said(done)
+    assert stale(run) == ({}, set())
+    shutil.rmtree(run / ".snakemake")
+    assert stale(run) == ({}, set())
+    edit(run, "config/corruptions.yaml", "sigma: 5.0", "sigma: 4.0")
+    assert "corrupt: recipe.sigma: 5 -> 4;" in refused(run)[0]
+
+
+def test_changed_code_is_told_without_snakemakes_memory(run):
+    shutil.rmtree(run / ".snakemake")
+    add(run, "workflow/blemish/corruption/renoise.py", "\n\nADDED = 1\n")
+    sentence, again = refused(run)
+    assert "(figure_initial: code; invert: code)" in sentence
+    assert again[-3:] == ["--forcerun", "figure_initial", "invert"]
+
+
+def test_a_command_that_forces_other_rules_is_told_with_them(run):
+    shutil.rmtree(run / ".snakemake")
+    add(run, "workflow/blemish/corruption/renoise.py", "\n\nADDED = 1\n")
+    _, again = refused(run, "--forcerun", "figure_initial")
+    done = snakemake("-n", *again, folder=run)
+    assert jobs(done)["invert"] == 20
+
+
+def test_an_interrupted_run_of_other_settings_leaves_no_certainty(run):
+    """Which results it made with them, and which are old ones, is known to Snakemake alone."""
+    edit(run, "config/corruptions.yaml", "sigma: 4.0", "sigma: 5.0")
+    table = "results/test/tables/table2.csv"
+    done = snakemake(table, "--cores", "1", *TEST, folder=run)  # its inputs are stand-ins
+    assert done.returncode == 1 and "blemish, corrupt:" in said(done)
+    kept = [*(run / "results/test/corrupted/hps/blur-30").rglob("*.parquet")]
+    assert len(kept) == 3
+    shutil.rmtree(run / ".snakemake")
+    for new, old in (("5.0", "4.0"), ("4.0", "5.0")):
+        edit(run, "config/corruptions.yaml", f"sigma: {new}", f"sigma: {old}")
+        sentence, again = refused(run, table)
+        assert "corrupt: unknown settings" in sentence
+        assert {*again} >= {str(path.relative_to(run)) for path in kept}
+
+
+def test_results_of_another_run_are_not_taken_for_this_ones(run):
+    """Copied without their record, say."""
+    shutil.rmtree(run / ".snakemake")
+    (run / "results/test/record.json").unlink()
+    assert "unknown settings" in refused(run)[0]
+    succeed("--touch", "--forceall", folder=run)
+    shutil.rmtree(run / ".snakemake")
+    assert stale(run) == ({}, set())
+
+
+# What people read
+
+
 def test_the_status_tells_what_is_done_what_is_next_and_why(run):
     edit(run, "config/corruptions.yaml", "sigma: 4.0", "sigma: 5.0")
-    command = [sys.executable, "-m", "blemish.status", *TEST[1:]]
+    command = [sys.executable, "-m", "blemish.planning.status", *TEST[1:]]
     environment = os.environ | {"PYTHONPATH": str(run / "workflow"), "COLUMNS": "120", "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(command, cwd=run, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, said(done)
     assert re.search(r"corrupt +\S +46 +\S +50", done.stdout) and re.search(r"draw_hps +\S +1 +\S +1", done.stdout)
-    assert "Corrupt hps by blur-30 in the regions of swin-t, part 0 (changed: recipe)" in done.stdout
+    assert (
+        "Corrupt hps by blur-30 in the regions of swin-t, part 0 (Params have changed since last execution)"
+        in done.stdout
+    )
     assert "jobs could start now" in done.stdout and "minutes of work" in done.stdout
 
 

@@ -1,13 +1,11 @@
 """`python -m blemish.planning.status [config files]`: where a run stands, what would run next and why, time left.
 
-Reads two dry runs of Snakemake, what it recorded of the jobs that ran here, and the notes of settings
-(`blemish.jobs.fingerprint.note`). Nothing is written but such notes.
+Reads two dry runs of Snakemake and what it recorded of the jobs that ran here. Nothing is written.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -53,19 +51,8 @@ def durations(records: Path) -> dict[str, float]:
 
 
 def explain(reason: str) -> str:
-    """Snakemake's first reason, with what changed in the settings in place of the name of a file of settings."""
-    found = re.search(r"\S+/settings/\S+?\.json", reason)
-    return _changed(Path(found[0])) if found else reason.partition(";")[0].partition(",")[0]
-
-
-def _changed(settings: Path) -> str:
-    """The keys in which a note of settings differs from the one before it."""
-    former = sorted((f for f in settings.parent.glob("*.json") if f != settings), key=os.path.getmtime)
-    if not former:
-        return "its settings are new"
-    before, now = (json.loads(file.read_text()) for file in (former[-1], settings))
-    keys = [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
-    return f"changed: {', '.join(keys)}"
+    """The first of Snakemake's reasons, without the names and values that follow it."""
+    return re.split("[;,:]", reason, maxsplit=1)[0]
 
 
 def show(configs: list[str], console: Console) -> None:
