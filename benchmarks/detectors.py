@@ -1,6 +1,6 @@
 """How fast detectors train on this machine, and how much of its matrix peak that is.
 
-    PYTHONPATH=workflow python benchmarks/detectors.py --config config/config.yaml --out benchmarks/results/detectors
+    PYTHONPATH=workflow python benchmarks/detectors.py --out benchmarks/results/detectors
 
 writes OUT.json and OUT.png: per backbone iterations and images a second, TFLOP/s, the share of what a large
 matrix product reaches in the same precision; and how many images a second one core makes ready for training.
@@ -12,7 +12,7 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import hardware
@@ -20,64 +20,56 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from blemish.config.check import read
-from blemish.config.load import merge
+from blemish.config.load import load
 from blemish.data.digests import digest
 from blemish.data.records import Record, write_records
 from blemish.detection import models
 from blemish.detection.dataset import IN_MEMORY, BatchSampler, RecordsDataset
-from blemish.detection.settings import Detectors
+from blemish.detection.settings import Backbone, Training
 from blemish.detection.train import optimisation
 
 
-def measure(configuration: dict, size: int, device: str, repeats: int) -> dict:
-    """Measures all backbones of a configuration on images of size x size.
+def measure(backbones: Mapping[str, Backbone], training: Training, size: int, device: str, repeats: int) -> dict:
+    """Measures the training of all backbones on images of size x size.
 
     Returns:
         {"kind", "device", "dtype", "size", "batch_size", "matrix_peak_tflops", "backbones": {name: {...}},
         "loader": {...}}
     """
-    settings = Detectors(**configuration["detectors"])
     if device == "cpu":
-        settings = settings.model_copy(update={"amp": None})
-    amp = settings.amp
-    peak = matrix_peak(device, amp, side=8192 if device == "cuda" else 1024)
+        training = training.model_copy(update={"amp": None})
+    peak = matrix_peak(device, training.amp, side=8192 if device == "cuda" else 1024)
     with tempfile.TemporaryDirectory() as folder:
-        shard = write_noise(Path(folder) / "noise.parquet", 2 * settings.batch_size, size)
+        shard = write_noise(Path(folder) / "noise.parquet", 2 * training.batch_size, size)
         dataset = RecordsDataset([shard])
         loader = {
-            "decoded": images_per_second(dataset, settings.batch_size),
-            "encoded": images_per_second(RecordsDataset([shard], memory=0), settings.batch_size),
+            "decoded": images_per_second(dataset, training.batch_size),
+            "encoded": images_per_second(RecordsDataset([shard], memory=0), training.batch_size),
             "decoded_fit": IN_MEMORY // (4 * size * size),
         }
-    backbones = {
-        name: measure_training(backbone, dataset, settings, device, repeats, peak)
-        for name, backbone in configuration["backbones"].items()
+    measured = {
+        name: measure_training(backbone, training, dataset, device, repeats, peak)
+        for name, backbone in backbones.items()
     }
     return {
         "kind": device,
         "device": hardware.name(device),
-        "dtype": amp or "float32",
+        "dtype": training.amp or "float32",
         "size": size,
-        "batch_size": settings.batch_size,
+        "batch_size": training.batch_size,
         "matrix_peak_tflops": peak / 1e12,
-        "backbones": backbones,
+        "backbones": measured,
         "loader": loader,
     }
 
 
 def measure_training(
-    backbone: dict,
-    dataset: RecordsDataset,
-    settings: Detectors,
-    device: str,
-    repeats: int,
-    peak: float,
+    backbone: Backbone, training: Training, dataset: RecordsDataset, device: str, repeats: int, peak: float
 ) -> dict:
     """Times whole optimisation steps on one batch: transfer, forward, backward, AdamW."""
     model = models.build(backbone).to(device).train()
-    wrapper = optimisation(model, settings)
-    keys = next(iter(BatchSampler(len(dataset), settings.batch_size, 0, 0, 1)))
+    wrapper = optimisation(model, training)
+    keys = next(iter(BatchSampler(len(dataset), training.batch_size, 0, 0, 1)))
     items = [dataset[key] for key in keys]
     batch = {name: [item[name] for item in items] for name in items[0]}
     counter = FlopCounterMode(display=False)
@@ -87,10 +79,10 @@ def measure_training(
     # Backwards costs twice forwards. Counting it would take depthwise convolutions for dense ones.
     flops = 3 * counter.get_total_flops() / seconds
     return {
-        "network": digest(backbone["config"], backbone["overrides"]),
-        "parameters": models.count_parameters(model),
+        "network": digest(backbone.config, backbone.overrides.model_dump(exclude_unset=True)),
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "iterations_per_second": 1 / seconds,
-        "images_per_second": settings.batch_size / seconds,
+        "images_per_second": training.batch_size / seconds,
         "tflops": flops / 1e12,
         "share_of_peak": flops / peak,
     }
@@ -155,14 +147,16 @@ def draw(result: dict, path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", type=Path, nargs="+", required=True, help="a config and its overlays")
+    parser.add_argument("--config", type=Path, nargs="*", default=[], help="config files over config/config.yaml")
     parser.add_argument("--size", type=int, default=512, help="pixels, a multiple of 32")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--out", type=Path, required=True, help="without suffix")
     arguments = parser.parse_args()
-    configuration = merge(map(read, arguments.config))
-    result = measure(configuration, arguments.size, arguments.device, arguments.repeats)
+    config = load(arguments.config)
+    backbones = {name: Backbone(**backbone) for name, backbone in config["backbones"].items()}
+    training = Training(**{key: value for key, value in config["detectors"].items() if key in Training.model_fields})
+    result = measure(backbones, training, arguments.size, arguments.device, arguments.repeats)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.with_suffix(".json").write_text(json.dumps(result, indent=2) + "\n")
     draw(result, arguments.out.with_suffix(".png"))

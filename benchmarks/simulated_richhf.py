@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from blemish.data.images import encode_png
+
 
 @dataclass(frozen=True)
 class Simulated:
@@ -57,11 +59,10 @@ def simulate(rng: np.random.Generator, annotators: int, side: int = 512) -> Simu
 
 def encode_map(pixels: np.ndarray, quality: int | None) -> bytes:
     """Encodes a (h, w) uint8 map as JPEG of that quality, or as PNG."""
-    buffer = io.BytesIO()
     if quality is None:
-        Image.fromarray(pixels).save(buffer, "PNG")
-    else:
-        Image.fromarray(pixels).save(buffer, "JPEG", quality=quality)
+        return encode_png(pixels)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()
 
 

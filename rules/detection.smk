@@ -3,6 +3,12 @@
 # In:  records with masks: sets/richhf-100, pools with regions as pseudo labels, or corrupted pools
 # Out: <results>/detectors/{train_set}/{supervision}/{backbone}/seed-{seed}/weights.safetensors
 
+INFERENCE = {
+    "device": config["device"],
+    "batch_size": config["evaluation"]["batch_size"],
+    "amp": config["detectors"]["amp"],
+}  # how rules run trained detectors
+
 
 rule train_detector:
     input:
@@ -25,7 +31,7 @@ rule train_detector:
         gpu=GPU,
     params:
         backbone=lookup("{backbone}", within=config["backbones"]),
-        settings=training_settings,
+        training=training_settings,
         device=config["device"],
         code=fingerprint("scripts/train_detector.py"),
     message:

@@ -20,9 +20,7 @@ rule evaluate:
     params:
         backbone=lookup("{backbone}", within=config["backbones"]),
         threshold=config["evaluation"]["threshold"],
-        batch_size=config["evaluation"]["batch_size"],
-        device=config["device"],
-        amp=config["detectors"]["amp"],
+        inference=INFERENCE,
         code=fingerprint("scripts/evaluate.py"),
     message:
         "Evaluate the {wildcards.backbone} detector trained on {wildcards.train_set}, {wildcards.supervision}, seed {wildcards.seed}"
@@ -45,9 +43,7 @@ rule predict:
         gpu=ONE_GPU,
     params:
         backbone=lookup("{backbone}", within=config["backbones"]),
-        batch_size=config["evaluation"]["batch_size"],
-        device=config["device"],
-        amp=config["detectors"]["amp"],
+        inference=INFERENCE,
         code=fingerprint("scripts/predict.py"),
     message:
         "Keep what the {wildcards.backbone} detector trained on {wildcards.train_set}, {wildcards.supervision}, seed {wildcards.seed}, sees in the test images"

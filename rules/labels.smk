@@ -16,8 +16,7 @@ rule binarize:
         "../environment.yml"
     threads: 2
     params:
-        policy=config["labels"],
-        split="{split}",
+        labels=config["labels"],
         code=fingerprint("scripts/binarize.py"),
     message:
         "Turn the artifact maps of RichHF-18k {wildcards.split} into binary masks, two votes of three"

@@ -18,10 +18,8 @@ rule select_regions:
         gpu=ONE_GPU,
     params:
         backbone=lookup("{backbone}", within=config["backbones"]),
-        tau=config["selector"]["tau"],
-        batch_size=config["evaluation"]["batch_size"],
-        device=config["device"],
-        amp=config["detectors"]["amp"],
+        selector=config["selector"],
+        inference=INFERENCE,
         selector_seed=SELECTOR_SEED,
         code=fingerprint("scripts/select_regions.py"),
     message:

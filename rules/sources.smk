@@ -1,4 +1,4 @@
-# Where everything comes from: RichHF-18k, its images, one's own, the diffusion model, the pre-trained segmentation models.
+# Where everything comes from: RichHF-18k, its images, your own, the diffusion model, the pre-trained segmentation models.
 # In:  the network, or files named by `file:` in the config.
 # Out: <results>/sources/...
 
@@ -13,11 +13,11 @@ rule fetch_richhf:
         "../environment.yml"
     params:
         source=lookup("{split}", within=config["sources"]["richhf"]["records"]),
-        code=fingerprint("scripts/fetch_richhf.py"),
+        code=fingerprint("scripts/fetch_file.py"),
     message:
         "Fetch the {wildcards.split} records of RichHF-18k"
     script:
-        "../scripts/fetch_richhf.py"
+        "../scripts/fetch_file.py"
 
 
 rule fetch_richhf_images:
@@ -32,7 +32,6 @@ rule fetch_richhf_images:
         "../environment.yml"
     params:
         source=config["sources"]["richhf"]["images"],
-        split="{split}",
         size=config["resolution"],
         code=fingerprint("scripts/fetch_richhf_images.py"),
     message:
@@ -102,21 +101,16 @@ rule fetch_diffusion:
         "../scripts/fetch_diffusion.py"
 
 
-rule fetch_segmentation:
+use rule fetch_richhf as fetch_segmentation with:
     output:
         "<results>/sources/segmentation/{backbone}.weights",
     log:
         "<results>/logs/fetch_segmentation/{backbone}.log",
-    localrule: True
-    conda:
-        "../environment.yml"
     params:
         source=lookup("{backbone}/weights", within=config["backbones"]),
-        code=fingerprint("scripts/fetch_segmentation.py"),
+        code=fingerprint("scripts/fetch_file.py"),
     message:
         "Fetch the pre-trained segmentation model {wildcards.backbone}"
-    script:
-        "../scripts/fetch_segmentation.py"
 
 
 SOURCES = (

@@ -1,10 +1,12 @@
 """Draws clean images from the HPS data set (§4.1)."""
 
 
-def draw_hps(source, number, seed, size, pool, ledger):
+def draw_hps(source: dict, count: int, seed: int, size: int, pool: list[str], ledger: str) -> None:
+    """See `sources.hps.draw`."""
     from blemish.sources.hps import draw
+    from blemish.sources.settings import HPS
 
-    draw(source, number, seed, size, pool, ledger)
+    draw(HPS(**source), count, seed, size, pool, ledger)
 
 
 if __name__ == "__main__":
@@ -12,7 +14,10 @@ if __name__ == "__main__":
 
     with run(snakemake):
         draw_hps(
+            source=snakemake.params.source,
+            count=snakemake.params.number,
+            seed=snakemake.params.seed,
+            size=snakemake.params.size,
             pool=list(snakemake.output.pool),
             ledger=snakemake.output.ledger,
-            **{name: snakemake.params[name] for name in ("source", "number", "seed", "size")},
         )

@@ -1,21 +1,11 @@
 """Draws the human-labelled samples of the region selection model by seed; the rest becomes a pool (§4.1)."""
 
 
-def draw_subset(samples, number, seed, subset, pool):
-    from dataclasses import replace
+def draw_subset(samples: str, count: int, seed: int, subset: str, pool: list[str]) -> None:
+    """See `labels.subset.draw_subset`."""
+    from blemish.labels.subset import draw_subset
 
-    import numpy as np
-
-    from blemish.data.records import read_ids, read_records, write_records, write_shards
-    from blemish.errors import UserError
-
-    ids = read_ids(samples)
-    if number >= len(ids):
-        raise UserError(f"{samples} has {len(ids)} samples and subset.count asks for {number}: lower it.")
-    drawn = set(np.random.default_rng(seed).choice(sorted(ids), size=number, replace=False).tolist())
-    write_records(subset, (record for record in read_records(samples) if record.id in drawn))
-    rest = (replace(record, mask=None) for record in read_records(samples) if record.id not in drawn)
-    write_shards(pool, rest)
+    draw_subset(samples, count, seed, subset, pool)
 
 
 if __name__ == "__main__":
@@ -24,6 +14,8 @@ if __name__ == "__main__":
     with run(snakemake):
         draw_subset(
             samples=snakemake.input[0],
-            **{name: snakemake.params[name] for name in ("number", "seed")},
-            **{name: snakemake.output[name] for name in ("subset", "pool")},
+            count=snakemake.params.number,
+            seed=snakemake.params.seed,
+            subset=snakemake.output.subset,
+            pool=list(snakemake.output.pool),
         )

@@ -1,25 +1,17 @@
 """Evaluates a detector on the human-labelled test set; keeps what each image contributes (§4.4)."""
 
+from pathlib import Path
 
-def evaluate(weights, test, metrics, per_image, backbone, threshold, batch_size, device, amp):
-    import json
 
-    import pandas as pd
+def evaluate(
+    weights: str, backbone: dict, test: str, threshold: float, inference: dict, per_image: str, metrics: str
+) -> None:
+    """See `evaluation.evaluate.evaluate`."""
+    from blemish.detection.settings import Backbone, Inference
+    from blemish.evaluation.evaluate import evaluate
 
-    from blemish.data.files import atomic, write_text
-    from blemish.data.records import read_records
-    from blemish.detection.predict import probabilities
-    from blemish.evaluation.measures import measure, summarise
-
-    found = probabilities(weights, backbone, read_records(test), device=device, batch_size=batch_size, amp=amp)
-    rows = pd.DataFrame(
-        measure(record.id, probability, record.mask, threshold)
-        for record, (_, probability) in zip(read_records(test, ["mask"]), found, strict=True)
-    )
-    summary = summarise(rows)
-    with atomic(per_image) as temporary:
-        rows.to_parquet(temporary, write_page_checksum=True)
-    write_text(metrics, json.dumps(summary, indent=2) + "\n")
+    network, how = Backbone(**backbone), Inference(**inference)
+    evaluate(Path(weights), network, test, threshold, how, Path(per_image), Path(metrics))
 
 
 if __name__ == "__main__":
@@ -28,8 +20,10 @@ if __name__ == "__main__":
     with run(snakemake):
         evaluate(
             weights=snakemake.input.weights,
+            backbone=snakemake.params.backbone,
             test=snakemake.input.test,
-            metrics=snakemake.output.metrics,
+            threshold=snakemake.params.threshold,
+            inference=snakemake.params.inference,
             per_image=snakemake.output.per_image,
-            **{name: snakemake.params[name] for name in ("backbone", "threshold", "batch_size", "device", "amp")},
+            metrics=snakemake.output.metrics,
         )

@@ -3,14 +3,16 @@
 from pathlib import Path
 
 
-def fetch_diffusion(source, out):
+def fetch_diffusion(source: dict, out: str) -> None:
+    """See `sources.hub.fetch_model`."""
     from blemish.sources.hub import fetch_model
+    from blemish.sources.settings import Model
 
-    fetch_model(source, Path(out))
+    fetch_model(Model(**source), Path(out))
 
 
 if __name__ == "__main__":
     from blemish.jobs.run import run
 
     with run(snakemake):
-        fetch_diffusion(snakemake.params.source, snakemake.output[0])
+        fetch_diffusion(source=snakemake.params.source, out=snakemake.output[0])

@@ -1,7 +1,8 @@
-"""Frames one part of a folder of one's own images as records; tells what was refused."""
+"""Frames one part of a folder of your own images as records; tells what was refused."""
 
 
-def frame_images(folder, part, parts, size, pool, ledger):
+def frame_images(folder: str, part: int, parts: int, size: int, pool: str, ledger: str) -> None:
+    """See `sources.folder.frame_part`."""
     from blemish.sources.folder import frame_part
 
     frame_part(folder, part, parts, size, pool, ledger)
@@ -12,8 +13,10 @@ if __name__ == "__main__":
 
     with run(snakemake):
         frame_images(
+            folder=snakemake.params.folder,
             part=int(snakemake.wildcards.shard),
+            parts=snakemake.params.parts,
+            size=snakemake.params.size,
             pool=snakemake.output.pool,
             ledger=snakemake.output.ledger,
-            **{name: snakemake.params[name] for name in ("folder", "parts", "size")},
         )

@@ -3,6 +3,7 @@
 
 def gallery(clean, corrupted, strength, weights, parts, sets, trained, backbones, images, seed, threshold, out, **how):
     from blemish.detection.predict import probabilities
+    from blemish.detection.settings import Backbone, Inference
     from blemish.report import figures
     from blemish.report.gallery import content, page
 
@@ -17,7 +18,7 @@ def gallery(clean, corrupted, strength, weights, parts, sets, trained, backbones
     ]
 
     def predict(group, records):
-        return probabilities(group.weights, backbones[group.backbone], records, **how)
+        return probabilities(group.weights, Backbone(**backbones[group.backbone]), records, Inference(**how))
 
     page.write(out, content.collect(shown, images, seed, predict, threshold), threshold)
 

@@ -1,7 +1,8 @@
 """Joins images and masks of one split of RichHF-18k at the configured size."""
 
 
-def join_richhf(labels, images, out):
+def join_richhf(images: str, labels: str, out: str) -> None:
+    """See `labels.join.join`."""
     from blemish.labels.join import join
 
     join(images, labels, out)
@@ -11,8 +12,4 @@ if __name__ == "__main__":
     from blemish.jobs.run import run
 
     with run(snakemake):
-        join_richhf(
-            labels=snakemake.input.labels,
-            images=snakemake.input.images,
-            out=snakemake.output[0],
-        )
+        join_richhf(images=snakemake.input.images, labels=snakemake.input.labels, out=snakemake.output[0])

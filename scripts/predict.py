@@ -3,13 +3,15 @@
 from pathlib import Path
 
 
-def predict(weights, test, maps, backbone, batch_size, device, amp):
+def predict(weights: str, backbone: dict, test: str, inference: dict, maps: str) -> None:
+    """See `detection.predict.probabilities` and `evaluation.maps.write_maps`."""
     from blemish.data.records import read_records
     from blemish.detection.predict import probabilities
+    from blemish.detection.settings import Backbone, Inference
     from blemish.evaluation.maps import write_maps
 
-    found = probabilities(weights, backbone, read_records(test), device=device, batch_size=batch_size, amp=amp)
-    write_maps(Path(maps), found)
+    images, how = read_records(test, ["image"]), Inference(**inference)
+    write_maps(Path(maps), probabilities(Path(weights), Backbone(**backbone), images, how))
 
 
 if __name__ == "__main__":
@@ -18,7 +20,8 @@ if __name__ == "__main__":
     with run(snakemake):
         predict(
             weights=snakemake.input.weights,
+            backbone=snakemake.params.backbone,
             test=snakemake.input.test,
+            inference=snakemake.params.inference,
             maps=snakemake.output[0],
-            **{name: snakemake.params[name] for name in ("backbone", "batch_size", "device", "amp")},
         )

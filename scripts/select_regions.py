@@ -1,22 +1,15 @@
-"""Marks the artifact-prone regions of a shard's images: selector's probability at least tau (§4.2)."""
+"""Selects the regions of a shard's images in which artifacts are most likely (§3.1)."""
+
+from pathlib import Path
 
 
-def select_regions(images, weights, regions, backbone, tau, batch_size, device, amp):
-    from dataclasses import replace
+def select_regions(images: str, weights: str, backbone: dict, selector: dict, inference: dict, regions: str) -> None:
+    """See `detection.regions.select_regions`."""
+    from blemish.detection.regions import select_regions
+    from blemish.detection.settings import Backbone, Inference, Selector
 
-    from blemish.data.records import read_records, write_records
-    from blemish.detection.predict import probabilities
-
-    columns = ("prompt", "source", "recipe", "seed")
-    found = probabilities(weights, backbone, read_records(images), device=device, batch_size=batch_size, amp=amp)
-    # ASSUME: selector.tau; the paper names no threshold
-    write_records(
-        regions,
-        (
-            replace(record, mask=probability >= tau)
-            for record, (_, probability) in zip(read_records(images, columns), found, strict=True)
-        ),
-    )
+    network, chosen, how = Backbone(**backbone), Selector(**selector), Inference(**inference)
+    select_regions(Path(images), Path(weights), network, chosen, how, Path(regions))
 
 
 if __name__ == "__main__":
@@ -26,6 +19,8 @@ if __name__ == "__main__":
         select_regions(
             images=snakemake.input.images,
             weights=snakemake.input.weights,
+            backbone=snakemake.params.backbone,
+            selector=snakemake.params.selector,
+            inference=snakemake.params.inference,
             regions=snakemake.output[0],
-            **{name: snakemake.params[name] for name in ("backbone", "tau", "batch_size", "device", "amp")},
         )

@@ -3,35 +3,38 @@
 from pathlib import Path
 
 
-def train_detector(images, masks, init, weights, backbone, settings, seed, device, state, gpus=1):
+def train_detector(
+    images: list[str],
+    masks: list[str] | None,
+    init: str,
+    backbone: dict,
+    training: dict,
+    weights: str,
+    seed: int,
+    device: str,
+    gpus: int,
+) -> None:
+    """See `detection.launch.train_records`; its other files lie beside the weights."""
     from blemish.detection.launch import train_records
-    from blemish.detection.settings import Training
+    from blemish.detection.settings import Backbone, Training
+    from blemish.jobs.run import state
 
-    train_records(
-        images=[str(path) for path in images],
-        masks=[str(path) for path in masks] if masks else None,
-        init=init,
-        out=str(Path(weights).parent),
-        state=str(state),
-        backbone=backbone,
-        seed=int(seed),
-        device=device,
-        gpus=gpus,
-        settings=Training(**settings),
-    )
+    net, settings, out = Backbone(**backbone), Training(**training), Path(weights).parent
+    train_records(images, masks, net, settings, out, state(weights), seed=seed, device=device, init=init, gpus=gpus)
 
 
 if __name__ == "__main__":
-    from blemish.jobs.run import run, state
+    from blemish.jobs.run import run
 
     with run(snakemake):
         train_detector(
             images=snakemake.input.images,
             masks=snakemake.input.get("masks"),
-            init=snakemake.input.get("init"),
+            init=snakemake.input.init,
+            backbone=snakemake.params.backbone,
+            training=snakemake.params.training,
             weights=snakemake.output.weights,
-            gpus=snakemake.resources.get("gpu", 1),
             seed=int(snakemake.wildcards.seed),
-            state=state(snakemake.output.weights),
-            **{name: snakemake.params[name] for name in ("backbone", "settings", "device")},
+            device=snakemake.params.device,
+            gpus=snakemake.resources.get("gpu", 1),
         )

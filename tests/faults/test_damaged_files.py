@@ -147,7 +147,7 @@ METRICS = {"iou": 13.25, "images": 400}
 def test_metrics_that_are_none(tmp_path, content):
     path = tmp_path / "metrics.json"
     path.write_text(content)
-    with pytest.raises(UserError, match=r"metrics.json is damaged, or no such file .*: delete it and make it anew\.$"):
+    with pytest.raises(UserError, match=r"metrics.json is damaged or of another kind .*\. Delete it and run again\.$"):
         read_json(path, METRICS)
 
 
@@ -213,20 +213,20 @@ def test_empty_and_full_masks_are_masks(tmp_path, value):
 
 
 def test_a_mask_that_is_not_binary_is_cut_at_its_middle():
-    from blemish.data.images import Image
-    from blemish.data.records import _png, decode_mask
+    from blemish.data.images import encode_png
+    from blemish.data.records import decode_mask
 
     grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    assert (decode_mask(_png(Image.fromarray(grey))) == (grey > 127)).all()
+    assert (decode_mask(encode_png(grey)) == (grey > 127)).all()
 
 
-def test_a_test_image_without_its_mask_is_named():
-    from blemish.evaluation.measures import measure
+def test_a_test_image_without_its_mask_is_named(tmp_path):
+    from blemish.evaluation.evaluate import _usable
 
-    probability = np.zeros((4, 4), np.float32)
-    for truth in (None, np.zeros((2, 4), bool)):
-        with pytest.raises(UserError, match="the test image a of"):
-            measure("a", probability, truth, 0.5)
+    for truth, sentence in ((None, "the record a lacks"), (np.zeros((2, 4), bool), "a and its mask are not of")):
+        write_records(tmp_path / "test.parquet", [Record("a", np.zeros((4, 4, 3), np.uint8), truth)])
+        with pytest.raises(UserError, match=sentence):
+            list(_usable(tmp_path / "test.parquet"))
 
 
 # Resuming

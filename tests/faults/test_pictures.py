@@ -15,7 +15,8 @@ from blemish.data.images import decode, decode_rgb
 from blemish.data.records import read_records
 from blemish.errors import UserError
 from blemish.sources import hps
-from blemish.sources.mirror import fetch_images
+from blemish.sources.richhf_images import fetch_images
+from blemish.sources.settings import HPS, Images
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (40, 60, 3), dtype=np.uint8)
@@ -140,7 +141,7 @@ def tar(tmp_path, monkeypatch):
                     member = tarfile.TarInfo(name)
                     member.size = len(part)
                     archive.addfile(member, io.BytesIO(part))
-        return {"repo": f"file:{tmp_path}/hps", "revision": None, "tars": 1, "prompt": "short_caption"}
+        return HPS(repo=f"file:{tmp_path}/hps", tars=1, prompt="short_caption")
 
     return make
 
@@ -173,7 +174,7 @@ def test_a_mirror_counts_what_it_cannot_read(tmp_path, caplog, allowed, stops):
     (tmp_path / "data").mkdir()
     pq.write_table(pa.table(table), tmp_path / "data/train-0.parquet")
     ids = [name.removeprefix("train/").removesuffix(".png") for name in names]
-    source = {"repo": f"file:{tmp_path}", "missing_allowed": allowed}
+    source = Images(repo=f"file:{tmp_path}", missing_allowed=allowed)
     out = tmp_path / "images.parquet"
     if stops:
         with pytest.raises(UserError, match=f"lacks {len(REFUSED)} of the {len(ids)} images"):

@@ -52,9 +52,9 @@ def job(folder, body, log="job.log"):
     program = f"""
         from pathlib import Path
         from types import SimpleNamespace
-        from blemish.jobs import run
+        from blemish.jobs.run import run
         snakemake = SimpleNamespace(log=[{log!r}], threads=1, rule="a rule", resources={{"gpu": 0}}, input={{}})
-        with job.run(snakemake):
+        with run(snakemake):
         """
     source = textwrap.dedent(program) + textwrap.indent(textwrap.dedent(body), "    ")
     return subprocess.run([sys.executable, "-c", source], cwd=folder, capture_output=True, text=True, timeout=300)
@@ -88,22 +88,17 @@ INVERT = """
         invert_shard(Path("{source}/images.parquet"), previous, out, state, diffusion, settings, 50, n, 0, 2)
     """
 TRAIN = """
+    import sys
     from blemish.detection.launch import train_records
     from blemish.detection.settings import Training
-    config = "convnext/convnext-tiny_upernet_8xb2-amp-160k_ade20k-512x512.py"
-    head = {{"in_channels": [8, 16, 32, 64], "channels": 8, "pool_scales": [1, 2]}}
-    overrides = {{
-        "backbone": {{"arch": {{"depths": [1, 1, 1, 1], "channels": [8, 16, 32, 64]}}}},
-        "decode_head": head,
-        "auxiliary_head": {{"in_channels": 32, "channels": 8}},
-    }}
-    train_records(
-        images=["{source}/images.parquet"], masks=None, out="detector", state="state", init=None, device="cpu",
-        backbone={{"config": config, "overrides": overrides}}, seed=0, settings=Training(
-            iterations=6, batch_size=2, lr=1e-3, betas=(0.9, 0.99), weight_decay=0.01, warmup=0.1, amp=None, workers=0,
-            checkpoint_interval=2, log_interval=2,
-        ),
+    sys.path.insert(0, "{root}/tests/tools")
+    from networks import TINY
+    training = Training(
+        iterations=6, batch_size=2, lr=1e-3, betas=(0.9, 0.99), weight_decay=0.01, warmup=0.1, amp=None, workers=0,
+        checkpoint_interval=2, log_interval=2,
     )
+    images = ["{source}/images.parquet"]
+    train_records(images, None, TINY["convnext"], training, "detector", "state", seed=0, device="cpu")
     """
 TABLE = """
     import json, sys
@@ -186,7 +181,7 @@ def test_not_even_the_log_can_be_written(disk):
 
 LIMIT = """
     import resource
-    import blemish.pipeline, blemish.detection.train, diffusers.models.unets.unet_2d_condition
+    import blemish.corruption.corrupt, blemish.detection.train, diffusers.models.unets.unet_2d_condition
     pages = int(open("/proc/self/statm").read().split()[0])
     limit = pages * 4096 + {room}
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
@@ -225,7 +220,7 @@ def test_a_download_to_a_full_disk(disk, address, tmp_path):
 
 def test_a_download_to_a_read_only_disk(disk, address):
     make_read_only(disk)
-    with pytest.raises(OSError, match="Read-only file system"):  # which `job.run` explains
+    with pytest.raises(OSError, match="Read-only file system"):  # which `run` explains
         download(address, disk / "file", verify=lambda path: None)
 
 

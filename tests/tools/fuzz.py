@@ -28,7 +28,7 @@ from blemish.data.images import decode_rgb
 from blemish.errors import UserError
 from blemish.labels import annotators
 from blemish.labels.binarize import SCORES, _analyse
-from blemish.sources.tars import Skipped, read_samples
+from blemish.sources.webdataset import Skipped, read_samples
 
 SLOWEST = 2.0  # seconds of a processor
 POLICY = labels()

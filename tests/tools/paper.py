@@ -30,3 +30,9 @@ def training(**changes) -> Training:
 
 def labels(**changes) -> Labels:
     return Labels(**_config()["labels"] | changes)
+
+
+def training(**changes) -> Training:
+    """A detector's training, on the CPU and short."""
+    kept = {key: value for key, value in _config()["detectors"].items() if key in Training.model_fields}
+    return Training(**kept | {"amp": None, "workers": 0} | changes)

@@ -39,14 +39,15 @@ def weights(tmp_path_factory):
     from safetensors.torch import save_file
 
     from blemish.detection import models
+    from blemish.detection.settings import Backbone
 
     mini = config.load([config.HOME / "config" / "mini.yaml"])
-    backbone = mini["backbones"]["swin-t"]
+    backbone = Backbone(**mini["backbones"]["swin-t"])
     folder = tmp_path_factory.mktemp("detector")
     torch.manual_seed(0)
     state = {name: tensor.contiguous() for name, tensor in models.build(backbone).state_dict().items()}
     save_file(state, folder / "weights.safetensors")
-    (folder / "card.json").write_text(json.dumps({"backbone": backbone}))
+    (folder / "card.json").write_text(json.dumps({"backbone": mini["backbones"]["swin-t"]}))
     return folder / "weights.safetensors"
 
 

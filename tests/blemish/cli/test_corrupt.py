@@ -84,7 +84,7 @@ def test_a_folder_that_exists_is_left_alone(blemish, pictures, tmp_path):
 def test_one_bad_image_leaves_nothing_behind(blemish, pictures, tmp_path):
     (pictures[0] / "1.png").write_text("not an image")
     code, _, err = blemish("corrupt", pictures[0], "--masks", pictures[1], "--out", tmp_path / "out")
-    assert code == 1 and "1.png: it is no image that can be read" in err
+    assert code == 1 and "1.png: it is not an image that can be read" in err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "masks"]
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
-from blemish.cli.export import run_lengths
+from blemish.data.images import run_lengths
 from blemish.data.records import Record, write_records
 
 
@@ -25,7 +25,7 @@ def records(tmp_path):
     folder = tmp_path / "set"
     write_records(folder / "0.parquet", made[:4])
     write_records(folder / "1.parquet", made[4:])
-    (folder / "other.parquet").write_text("no records")
+    (folder / "other.parquet").write_text("does not hold records")
     return folder, made
 
 
@@ -96,7 +96,7 @@ def test_coco_loads_what_was_exported(blemish, records, tmp_path):
 def test_run_lengths_are_cocos(mask):
     from pycocotools import mask as coco
 
-    counts = run_lengths(mask)
+    counts = run_lengths(mask, order="F")
     encoded = coco.frPyObjects({"size": list(mask.shape), "counts": counts}, *mask.shape)
     assert (coco.decode(encoded).astype(bool) == mask).all()
     assert coco.area(encoded) == mask.sum() and sum(counts) == mask.size and all(counts[1:])
@@ -119,8 +119,8 @@ def test_sets_that_cannot_be_exported_are_named(blemish, records, tmp_path):
     (tmp_path / "text.parquet").write_text("text")
     for given_, sentence in (
         ([tmp_path / "other"], "2 sets: name one of them, such as .*corrupted/x"),
-        ([tmp_path / "clean.parquet"], "clean holds no image or no mask"),
-        ([tmp_path / "none"], "no records"),
+        ([tmp_path / "clean.parquet"], "clean lacks its image or its mask"),
+        ([tmp_path / "none"], "does not hold records"),
         ([tmp_path / "text.parquet"], "damaged"),
         ([tmp_path / "missing.parquet"], "missing"),
         ([folder, tmp_path / "other/corrupted"], "the id a comes twice"),

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from blemish.data.records import Record, write_records
-from blemish.evaluation.measures import summarise
+from blemish.evaluation.evaluate import summarise
 
 
 def test_images_with_masks_are_scored(blemish, pictures, weights, tmp_path):

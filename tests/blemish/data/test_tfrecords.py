@@ -95,7 +95,7 @@ def test_the_records_before_the_damage_are_still_given(tmp_path):
     assert [next(examples)[1], next(examples)[1]] == EXAMPLES[:2]
 
 
-def test_what_is_no_tfrecord_is_named(tmp_path):
+def test_another_file_is_named(tmp_path):
     path = tmp_path / "page.tfrecord"
     path.write_text("<html><body>Please sign in</body></html>")
     with pytest.raises(UserError, match="at byte 0 fails the checksum of its length"):
@@ -103,7 +103,7 @@ def test_what_is_no_tfrecord_is_named(tmp_path):
     length = struct.pack("<Q", 3)
     junk = b"\xff\xff\xff"
     path.write_bytes(length + struct.pack("<I", masked_crc(length)) + junk + struct.pack("<I", masked_crc(junk)))
-    with pytest.raises(UserError, match=r"at byte 0 holds no tf.train.Example"):
+    with pytest.raises(UserError, match=r"at byte 0 is not a tf.train.Example"):
         list(read_examples(path))
     with pytest.raises(UserError, match=r"absent.tfrecord is missing"):
         list(read_examples(tmp_path / "absent.tfrecord"))

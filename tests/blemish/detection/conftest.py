@@ -3,37 +3,19 @@
 import numpy as np
 import pytest
 import torch
+from networks import FULL, TINY
 
 torch.set_num_threads(1)
-
-SWIN = "swin/swin-tiny-patch4-window7-in1k-pre_upernet_8xb2-160k_ade20k-512x512.py"
-CONVNEXT = "convnext/convnext-tiny_upernet_8xb2-amp-160k_ade20k-512x512.py"
-
-
-def narrow(width):
-    return {
-        "decode_head": {
-            "in_channels": [width, 2 * width, 4 * width, 8 * width],
-            "channels": 8,
-            "pool_scales": [1, 2],
-        },
-        "auxiliary_head": {"in_channels": 4 * width, "channels": 8},
-    }
 
 
 @pytest.fixture(scope="session")
 def full():
-    return {"swin": {"config": SWIN}, "convnext": {"config": CONVNEXT}}
+    return FULL
 
 
 @pytest.fixture(scope="session")
 def tiny():
-    swin = {"embed_dims": 8, "depths": [1, 1, 1, 1], "num_heads": [1, 1, 2, 2], "window_size": 4}
-    convnext = {"arch": {"depths": [1, 1, 1, 1], "channels": [8, 16, 32, 64]}}
-    return {
-        "swin": {"config": SWIN, "overrides": {"backbone": swin, **narrow(8)}},
-        "convnext": {"config": CONVNEXT, "overrides": {"backbone": convnext, **narrow(8)}},
-    }
+    return TINY
 
 
 @pytest.fixture

@@ -39,9 +39,9 @@ def _synchronised(model):
     return sum(isinstance(module, torch.nn.SyncBatchNorm) for module in model.modules())
 
 
-def test_an_unknown_config_is_named():
+def test_an_unknown_config_is_named(full):
     with pytest.raises(UserError, match=r"no config 'swin/none\.py'"):
-        models.build({"config": "swin/none.py"})
+        models.build(full["swin"].model_copy(update={"config": "swin/none.py"}))
 
 
 def test_rgb_is_normalised_by_imagenets_means_in_that_order(tiny):

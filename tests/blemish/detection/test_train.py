@@ -11,15 +11,23 @@ from blemish.detection import checkpoints
 from blemish.detection.dataset import ArrayDataset
 from blemish.detection.launch import train_records
 from blemish.detection.predict import probabilities
+from blemish.detection.settings import Inference
 from blemish.detection.train import train
 from blemish.errors import UserError
 
+TRAINING = training(
+    iterations=6,
+    batch_size=4,
+    lr=3e-3,
+    warmup=0.4,
+    checkpoint_interval=2,
+    log_interval=2,
+)
+RUN = {"seed": 3, "device": "cpu"}
 
-def chosen(seed=3, device="cpu", **changes):
-    """How to train a tiny detector, with changes."""
-    small = {"iterations": 6, "batch_size": 4, "lr": 3e-3, "warmup": 0.4, "checkpoint_interval": 2, "log_interval": 2}
-    settings = training(**small | {"amp": None, "workers": 0} | changes)
-    return {"settings": settings, "seed": seed, "device": device}
+
+def changed(**values):
+    return TRAINING.model_copy(update=values)
 
 
 class Killed(Exception):
@@ -47,11 +55,11 @@ def losses(out):
 @pytest.mark.parametrize("name", ["swin", "convnext"])
 def test_an_interrupted_training_ends_with_the_weights_of_an_undisturbed_one(tmp_path, squares, tiny, name):
     whole, parts, state = tmp_path / "whole", tmp_path / "parts", tmp_path / "state"
-    train(ArrayDataset(*squares), tiny[name], whole, state, **chosen())
+    train(ArrayDataset(*squares), tiny[name], TRAINING, whole, state, **RUN)
     with pytest.raises(Killed):
-        train(Interrupted(*squares, last=5 * 4), tiny[name], parts, state, **chosen())
+        train(Interrupted(*squares, last=5 * 4), tiny[name], TRAINING, parts, state, **RUN)
     assert (state / "iter_4.pth").exists() and not (parts / "weights.safetensors").exists()
-    train(Interrupted(*squares, last=999), tiny[name], parts, state, **chosen())
+    train(Interrupted(*squares, last=999), tiny[name], TRAINING, parts, state, **RUN)
     a, b = (checkpoints.read(out / "weights.safetensors") for out in (whole, parts))
     assert a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
     assert losses(whole) == losses(parts) and [i for i, _, _ in losses(whole)] == [1, 2, 3, 4, 5, 6]
@@ -63,19 +71,19 @@ def test_an_interrupted_training_ends_with_the_weights_of_an_undisturbed_one(tmp
 
 def test_a_state_of_other_settings_or_data_is_not_gone_on_with(tmp_path, squares, tiny):
     state = tmp_path / "state"
-    for changed in ({"lr": 1e-9}, {"seed": 4}):
+    for other, seed in ((changed(lr=1e-9), 3), (TRAINING, 4)):
         with pytest.raises(Killed):
-            train(Interrupted(*squares, last=5 * 4), tiny["swin"], tmp_path, state, **chosen(**changed))
-    train(ArrayDataset(*squares), tiny["swin"], tmp_path / "after", state, **chosen())
-    train(ArrayDataset(*squares), tiny["swin"], tmp_path / "clean", tmp_path / "new", **chosen())
+            train(Interrupted(*squares, last=20), tiny["swin"], other, tmp_path, state, seed=seed, device="cpu")
+    train(ArrayDataset(*squares), tiny["swin"], TRAINING, tmp_path / "after", state, **RUN)
+    train(ArrayDataset(*squares), tiny["swin"], TRAINING, tmp_path / "clean", tmp_path / "new", **RUN)
     assert losses(tmp_path / "after") == losses(tmp_path / "clean")
 
 
 def test_seed_and_data_are_in_the_card_and_change_the_weights(tmp_path, squares, tiny):
     images, labels = squares
-    train(ArrayDataset(images, labels), tiny["swin"], tmp_path / "a", tmp_path / "s", **chosen())
-    train(ArrayDataset(images, labels), tiny["swin"], tmp_path / "b", tmp_path / "s", **chosen(seed=4))
-    train(ArrayDataset(images, 1 - labels), tiny["swin"], tmp_path / "c", tmp_path / "s", **chosen())
+    train(ArrayDataset(images, labels), tiny["swin"], TRAINING, tmp_path / "a", tmp_path / "s", **RUN)
+    train(ArrayDataset(images, labels), tiny["swin"], TRAINING, tmp_path / "b", tmp_path / "s", seed=4, device="cpu")
+    train(ArrayDataset(images, 1 - labels), tiny["swin"], TRAINING, tmp_path / "c", tmp_path / "s", **RUN)
     cards = [json.loads((tmp_path / name / "card.json").read_text()) for name in "abc"]
     assert [card["seed"] for card in cards] == [3, 4, 3]
     assert cards[0]["data"] == cards[1]["data"] != cards[2]["data"]
@@ -86,12 +94,12 @@ def test_seed_and_data_are_in_the_card_and_change_the_weights(tmp_path, squares,
 
 
 def test_the_rate_rises_over_its_share_and_falls_to_zero(tmp_path, squares, tiny):
-    train(ArrayDataset(*squares), tiny["swin"], tmp_path / "a", tmp_path / "s", **chosen(iterations=10))
+    train(ArrayDataset(*squares), tiny["swin"], changed(iterations=10), tmp_path / "a", tmp_path / "s", **RUN)
     rates = [rate for _, _, rate in losses(tmp_path / "a")]
     assert rates[0] < 1e-5 and rates[:4] == sorted(rates[:4]) and max(rates) == rates[4] == pytest.approx(3e-3)
     assert rates[4:] == sorted(rates[4:], reverse=True)
     assert np.allclose(np.diff(rates[4:]), -3e-3 / 6, rtol=0.2)
-    train(ArrayDataset(*squares), tiny["swin"], tmp_path / "b", tmp_path / "s", **chosen(warmup=0.0))
+    train(ArrayDataset(*squares), tiny["swin"], changed(warmup=0.0), tmp_path / "b", tmp_path / "s", **RUN)
     assert losses(tmp_path / "b")[0][2] == pytest.approx(3e-3)
 
 
@@ -99,28 +107,22 @@ def test_the_rate_rises_over_its_share_and_falls_to_zero(tmp_path, squares, tiny
 def test_a_detector_starts_from_other_classes_learns_and_finds_the_squares(tmp_path, squares, tiny, name):
     images, labels = squares
     many = ArrayDataset(images, labels * 3)
-    train(many, tiny[name], tmp_path / "five", tmp_path / "s", classes=5, **chosen(iterations=40))
+    train(many, tiny[name], changed(iterations=40), tmp_path / "five", tmp_path / "s", classes=5, **RUN)
     init = tmp_path / "five" / "weights.safetensors"
     write_records(
         tmp_path / "r.parquet",
         (Record(f"{i}", a, b > 0) for i, (a, b) in enumerate(zip(*squares, strict=True))),
     )
+    longer = changed(iterations=40, warmup=0.1)
     train_records(
-        images=[str(tmp_path / "r.parquet")],
-        masks=None,
-        init=str(init),
-        out=str(tmp_path / "two"),
-        state=str(tmp_path / "s"),
-        backbone=tiny[name],
-        **chosen(iterations=40, warmup=0.1),
+        [str(tmp_path / "r.parquet")], None, tiny[name], longer, tmp_path / "two", tmp_path / "s", init=init, **RUN
     )
     first, *_, last = [loss for _, loss, _ in losses(tmp_path / "two")]
     assert last < 0.75 * first
     weights = tmp_path / "two" / "weights.safetensors"
     records = [Record(f"{i}", image, None) for i, image in enumerate(images)]
-    one, four = (
-        list(probabilities(weights, tiny[name], iter(records), device="cpu", batch_size=size)) for size in (1, 4)
-    )
+    hows = [Inference(device="cpu", batch_size=size, amp=None) for size in (1, 4)]
+    one, four = (list(probabilities(weights, tiny[name], iter(records), how)) for how in hows)
     assert [id for id, _ in one] == [id for id, _ in four] == [str(i) for i in range(10)]
     for (_, p), (_, q), label in zip(one, four, labels, strict=True):
         assert p.shape == (32, 32) and p.dtype == np.float32 and p.min() >= 0 and p.max() <= 1
@@ -129,11 +131,12 @@ def test_a_detector_starts_from_other_classes_learns_and_finds_the_squares(tmp_p
 
 
 def test_what_cannot_be_met_is_said_before_anything_is_trained(tmp_path, squares, tiny):
-    def attempt(init=None, **changes):
-        train(ArrayDataset(*squares), tiny["swin"], tmp_path / "a", tmp_path / "s", init=init, **chosen(**changes))
+    def attempt(training=TRAINING, **changes):
+        data = ArrayDataset(*squares)
+        train(data, tiny["swin"], training, tmp_path / "a", tmp_path / "s", **RUN | changes)
 
     with pytest.raises(UserError, match="amp is 'bfloat16'"):
-        attempt(amp="bfloat16", device="cpu")
+        attempt(changed(amp="bfloat16"))
     if not torch.cuda.is_available():
         with pytest.raises(UserError, match="device is 'cuda', and this job sees 'cpu'"):
             attempt(device="cuda")
@@ -147,14 +150,9 @@ def test_two_processes_train_one_detector(tmp_path, squares, tiny):
         tmp_path / "r.parquet",
         (Record(f"{i}", a, b > 0) for i, (a, b) in enumerate(zip(*squares, strict=True))),
     )
-    job = {
-        "images": [str(tmp_path / "r.parquet")],
-        "masks": None,
-        "backbone": tiny["swin"],
-        "state": str(tmp_path / "s"),
-    }
-    train_records(**job, out=str(tmp_path / "two"), gpus=2, **chosen())
+    job = ([str(tmp_path / "r.parquet")], None, tiny["swin"], TRAINING)
+    train_records(*job, tmp_path / "two", tmp_path / "s", gpus=2, **RUN)
     assert json.loads((tmp_path / "two" / "card.json").read_text())["processes"] == 2
     assert len(losses(tmp_path / "two")) == 6 and not (tmp_path / "s").exists()
     with pytest.raises(UserError, match="one of the 3 processes"):
-        train_records(**job, out=str(tmp_path / "three"), gpus=3, **chosen())
+        train_records(*job, tmp_path / "three", tmp_path / "s", gpus=3, **RUN)

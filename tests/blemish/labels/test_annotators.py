@@ -71,7 +71,7 @@ def test_a_pixel_is_positive_above_127_and_a_half():
 
 
 @given(st.integers(1, 3), st.data())
-def test_scores_betray_their_raters(raters, data):
+def test_scores_tell_their_raters(raters, data):
     """Their number is found whenever one of the means is no integer, and nothing is concluded otherwise."""
     ratings = data.draw(st.lists(st.lists(st.integers(1, 5), min_size=raters, max_size=raters), min_size=4, max_size=4))
     scores = {str(i): (float(np.float32(np.mean(r))) - 1) / 4 for i, r in enumerate(ratings)}
@@ -167,10 +167,10 @@ def test_maps_are_decoded_whatever_their_container(container, mode):
     assert (abs(decode_map(stream.getvalue()).astype(int) - truth) <= 3).all()
 
 
-def test_what_is_no_map_is_said():
+def test_other_bytes_are_refused():
     with pytest.raises(ValueError, match="begins with 0a 0b"):
         decode_map(b"\x0a\x0bnothing")
-    with pytest.raises(ValueError, match="no image"):
+    with pytest.raises(ValueError, match="not an image"):
         decode_map(encode_map(np.zeros((64, 64), np.uint8), None)[:40])
     stream = io.BytesIO()
     Image.fromarray(np.zeros((4, 4), np.uint16)).save(stream, "PNG")

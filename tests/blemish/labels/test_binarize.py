@@ -97,7 +97,7 @@ def test_a_bad_record_is_named_by_file_and_offset(truth, tmp_path, processes):
     path = tmp_path / "train.tfrecord"
     for change, sentence in (
         ({"artifact_map": b"raw pixels"}, "begins with 72 61 77"),
-        ({"artifact_map": encode_map(sample.map, 90)[:300]}, "no image that can be read"),
+        ({"artifact_map": encode_map(sample.map, 90)[:300]}, "not an image that can be read"),
         ({"artifact_map": None}, "has no 'artifact_map'"),
         ({"overall_score": None}, "has no 'overall_score'"),
     ):

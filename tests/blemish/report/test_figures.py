@@ -9,7 +9,8 @@ from PIL import Image
 
 from blemish.data.records import Record, write_records
 from blemish.errors import UserError
-from blemish.evaluation.measures import measure, summarise
+from blemish.evaluation.evaluate import summarise
+from blemish.evaluation.measures import measure
 from blemish.experiments import Detector
 from blemish.report import figures, plots
 from blemish.report.strength import strength_table, to_markdown

@@ -1,51 +1,30 @@
-"""Folders appear whole or not at all; images of any shape become squares."""
+"""A local file is verified as a downloaded one is, and copied."""
 
-import numpy as np
+import hashlib
+import os
+import random
+
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from PIL import Image
 
-from blemish.data.files import atomic_folder
-from blemish.sources.framing import crop, scale, stretch_mask
+from blemish.errors import UserError
+from blemish.sources.fetch import fetch_file
+from blemish.sources.settings import File
 
-
-def test_a_folder_replaces_the_old_one_only_when_it_is_whole(tmp_path):
-    path = tmp_path / "model"
-    with atomic_folder(path) as folder:
-        (folder / "a").write_text("old")
-    with pytest.raises(RuntimeError), atomic_folder(path) as folder:
-        (folder / "a").write_text("half")
-        raise RuntimeError
-    assert (path / "a").read_text() == "old"
-    with atomic_folder(path) as folder:
-        (folder / "b").write_text("new")
-    assert [p.name for p in tmp_path.rglob("*")] == ["model", "b"]
+CONTENT = random.Random(0).randbytes(3000)
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
-@given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 20))
-def test_every_shape_becomes_the_square(width, height, size):
-    pixels = scale(Image.new("RGBA", (width, height)), size)
-    assert min(pixels.shape[:2]) == size and pixels.shape[2] == 3
-    assert crop(pixels, size).shape == (size, size, 3)
-
-
-def test_wide_images_keep_their_middle():
-    """1792x1024 at 512 is 896x512 first, of which the columns 192 to 704 stay."""
-    wide = np.zeros((1024, 1792, 3), np.uint8)
-    wide[:, 384:1408] = 255
-    pixels = scale(Image.fromarray(wide), 512)
-    assert pixels.shape == (512, 896, 3)
-    assert (crop(pixels, 512)[:, 4:-4] == 255).all()
-
-
-def test_an_image_of_the_right_size_is_untouched():
-    pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
-    np.testing.assert_array_equal(crop(scale(Image.fromarray(pixels), 16), 16), pixels)
-
-
-def test_a_mask_stays_binary_and_in_place():
-    mask = np.zeros((8, 8), bool)
-    mask[2:4, 4:6] = True
-    stretched = stretch_mask(mask, 4, 16)
-    assert stretched.dtype == bool and stretched[1, 8:12].all() and stretched.sum() == 4
+def test_a_local_file_goes_the_same_way(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    out = tmp_path / "sources" / "train.tfrecord"
+    (tmp_path / "mine.tfrecord").write_bytes(CONTENT)
+    fetch_file(File(url="file:mine.tfrecord", sha256=SHA256, bytes=len(CONTENT)), out)
+    assert out.read_bytes() == CONTENT and not os.path.samefile(out, tmp_path / "mine.tfrecord")
+    for source, sentence in (
+        (File(url="file:absent.tfrecord"), "the file absent.tfrecord, which the config names as a source, is missing"),
+        (File(url="file:mine.tfrecord", sha256="000000"), "should be 000000; put the right one there"),
+        (File(url="file:mine.tfrecord", bytes=3), "should have 3; put the right one there"),
+    ):
+        with pytest.raises(UserError, match=sentence):
+            fetch_file(source, tmp_path / "other")
+    assert not (tmp_path / "other").exists()

@@ -90,12 +90,12 @@ def test_the_text_beside_an_image_is_its_prompt(tmp_path):
     assert load(tmp_path / "x.png").prompt == "a face"
 
 
-def test_what_is_no_image_is_named(tmp_path):
+def test_other_files_are_named(tmp_path):
     (tmp_path / "x.png").write_text("not an image")
     picture(tmp_path / "whole.png", (200, 200))
     (tmp_path / "half.png").write_bytes((tmp_path / "whole.png").read_bytes()[:5000])
     for name in ("x.png", "half.png"):
-        with pytest.raises(UserError, match=rf"{name}: it is no image that can be read"):
+        with pytest.raises(UserError, match=rf"{name}: it is not an image that can be read"):
             load(tmp_path / name)
 
 
@@ -158,5 +158,5 @@ def test_the_listing_tells_changes(tmp_path):
     assert listings(pools) == before
     picture(tmp_path / "y.png")
     assert listings(pools) != before
-    with pytest.raises(UserError, match=r"pools\.mine\.images: there is no"):
+    with pytest.raises(UserError, match=r"pools\.mine\.images: nowhere is neither a file nor a folder"):
         listings({"mine": {"images": "nowhere"}})

@@ -18,6 +18,7 @@ from PIL import Image
 from blemish.data.records import encode_image, read_ids
 from blemish.errors import UserError
 from blemish.sources.hub import fetch_model, list_files
+from blemish.sources.settings import Model, Repository
 
 PIPELINE = {
     "model_index.json": b"{}",
@@ -44,8 +45,9 @@ def client(server, tmp_path):
     def run(code: str, **environment: str) -> str:
         prelude = (
             "import sys\nfrom pathlib import Path\n"
-            "from blemish.jobs.run import UserError\nfrom blemish.sources import hub, patient\n"
-            "patient.WAITS = (0, 0, 0)\n"
+            "from blemish.errors import UserError\nfrom blemish.sources import hub\n"
+            "from blemish.sources.settings import HPS, Images, Model, Repository\n"
+            "hub.WAITS = (0, 0, 0)\n"
             "import huggingface_hub.utils._http as http\nhttp.time.sleep = lambda _: None\n"
         )
         body = "".join(f"    {line}\n" for line in code.strip().splitlines())
@@ -77,9 +79,9 @@ def model(server):
     server.files.update({f"org/model/{name}": content for name, content in PIPELINE.items()})
 
 
-FETCH = "hub.fetch_model({'repo': 'org/model', 'revision': 'main'}, Path('out'))"
+FETCH = "hub.fetch_model(Model(repo='org/model', revision='main'), Path('out'))"
 READ = """
-with hub.open_file({'repo': 'org/data', 'revision': 'main'}, 'data/a.bin') as file:
+with hub.open_file(Repository(repo='org/data', revision='main'), 'data/a.bin') as file:
     print(len(file.read(70_000)), len(file.read()), file.read(10) == b'')
     file.seek(1000)
     print(file.read(4) == bytes(range(232, 236)))
@@ -124,17 +126,17 @@ def test_a_gated_model_wants_the_token(client, model, server, tmp_path):
     ("repo", "revision", "sentence"),
     [
         ("org/none", "main", "is not there, or not for you: check `repo`"),
-        ("org/model", "v9", "there is no such revision"),
+        ("org/model", "v9", "does not have this revision"),
     ],
 )
 def test_wrong_names_are_said(client, model, repo, revision, sentence):
-    assert sentence in client(f"hub.fetch_model({{'repo': '{repo}', 'revision': '{revision}'}}, Path('out'))")
+    assert sentence in client(f"hub.fetch_model(Model(repo='{repo}', revision='{revision}'), Path('out'))")
 
 
 def test_a_data_set_is_listed_and_read_in_ranges(client, server):
     server.files.update({"datasets/org/data/data/a.bin": DATA, "datasets/org/data/README.md": b"hi"})
-    assert client("print(hub.list_files({'repo': 'org/data'}, 'data/*.bin'))") == "['data/a.bin']"
-    assert "holds nothing like data/*.tar" in client("hub.list_files({'repo': 'org/data'}, 'data/*.tar')")
+    assert client("print(hub.list_files(Repository(repo='org/data'), 'data/*.bin'))") == "['data/a.bin']"
+    assert "holds nothing like data/*.tar" in client("hub.list_files(Repository(repo='org/data'), 'data/*.tar')")
     server.sent = 0
     assert client(READ).split() == ["70000", str(len(DATA) - 70_000), "True", "True"]
     assert server.sent == len(DATA) + 4
@@ -165,13 +167,13 @@ def test_a_local_model_goes_the_same_way(tmp_path):
     for name, content in PIPELINE.items():
         (tmp_path / "mine" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "mine" / name).write_bytes(content)
-    fetch_model({"repo": f"file:{tmp_path}/mine"}, tmp_path / "out")
+    fetch_model(Model(repo=f"file:{tmp_path}/mine"), tmp_path / "out")
     assert files_below(tmp_path / "out") == FETCHED
     (tmp_path / "secret.json").write_text("{}")
     (tmp_path / "mine" / "vae").mkdir()
     (tmp_path / "mine" / "vae" / "config.json").symlink_to(tmp_path / "secret.json")
     with pytest.raises(UserError, match="leads out of"):
-        fetch_model({"repo": f"file:{tmp_path}/mine"}, tmp_path / "out2")
+        fetch_model(Model(repo=f"file:{tmp_path}/mine"), tmp_path / "out2")
     assert not (tmp_path / "out2").exists()
 
 
@@ -182,17 +184,17 @@ def test_a_snapshot_of_the_hub_cache_is_a_local_model(tmp_path):
         folder.mkdir(parents=True)
     blob.write_text("{}")
     (snapshot / "model_index.json").symlink_to("../../blobs/abc")
-    fetch_model({"repo": f"file:{snapshot}"}, tmp_path / "out")
+    fetch_model(Model(repo=f"file:{snapshot}"), tmp_path / "out")
     assert files_below(tmp_path / "out") == ["model_index.json"]
 
 
-def test_what_is_no_model_is_named(tmp_path):
-    with pytest.raises(UserError, match="there is no folder"):
-        fetch_model({"repo": f"file:{tmp_path}/none"}, tmp_path / "out")
-    with pytest.raises(UserError, match=r"no model_index\.json"):
-        fetch_model({"repo": f"file:{tmp_path}"}, tmp_path / "out")
+def test_a_folder_of_another_kind_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"the folder .*none, which the config names as a source, is missing"):
+        fetch_model(Model(repo=f"file:{tmp_path}/none"), tmp_path / "out")
+    with pytest.raises(UserError, match=r"lacks model_index\.json"):
+        fetch_model(Model(repo=f"file:{tmp_path}"), tmp_path / "out")
     with pytest.raises(UserError, match="holds nothing like"):
-        list_files({"repo": f"file:{tmp_path}"}, "data/*.tar")
+        list_files(Repository(repo=f"file:{tmp_path}"), "data/*.tar")
 
 
 def test_images_come_from_a_mirror_by_ranges(client, server, tmp_path):
@@ -210,8 +212,8 @@ def test_images_come_from_a_mirror_by_ranges(client, server, tmp_path):
     server.files["datasets/org/mirror/data/train-00000-of-00001.parquet"] = mirror
     server.faults = [503, None, "cut"]
     code = """
-from blemish.sources.mirror import fetch_images
-fetch_images(['u42'], 'train', {'repo': 'org/mirror', 'missing_allowed': 0}, 4, 'out.parquet')
+from blemish.sources.richhf_images import fetch_images
+fetch_images(['u42'], 'train', Images(repo='org/mirror', missing_allowed=0), 4, 'out.parquet')
 """
     assert client(code) == ""
     assert read_ids(tmp_path / "out.parquet") == ["u42"]
@@ -231,9 +233,9 @@ def test_a_draw_survives_cuts_and_streams_each_tar_once(client, server, tmp_path
     tar = stream.getvalue()
     server.files["datasets/org/hps/data/data-000000.tar"] = tar
     code = """
-from blemish.sources import hps, tars
-tars.REQUEST = 10240
-source = {'repo': 'org/hps', 'revision': 'main', 'tars': 1, 'prompt': 'short_caption'}
+from blemish.sources import hps, webdataset
+webdataset.REQUEST = 10240
+source = HPS(repo='org/hps', revision='main', tars=1, prompt='short_caption')
 hps.draw(source, 5, 0, 4, [Path('FOLDER/0.parquet')], Path('FOLDER/ledger.csv'))
 """
     assert client(code.replace("FOLDER", "a")) == ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import AbstractContextManager, contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from blemish.data.records import Record
+    from blemish.detection.settings import Backbone, Inference
     from blemish.sources.folder import Found
 
 Images = Annotated[list[Path], typer.Argument(help="Images, or folders of images, of any size.", show_default=False)]
@@ -86,7 +87,7 @@ def default_weights(config: Mapping, pattern: str) -> list[Path]:
     found = sorted((locate(results) or results).glob(f"detectors/{pattern}/weights.safetensors"))
     if not found:
         raise UserError(
-            f"{results} holds no trained detector: run Snakemake first (`make demo` for the mini world), or give the "
+            f"{results} lacks a trained detector: run Snakemake first (`make demo` for the mini world), or give the "
             "weights of one with --weights."
         )
     return found
@@ -106,35 +107,40 @@ def best_weights(config: Mapping) -> Path:
         if metrics.is_file():
             scores[weights] = json.loads(metrics.read_text())["iou"]
     if not scores:
-        raise UserError("no detector of the results was evaluated yet: finish the run, or give one with --weights.")
+        raise UserError("none of the results' detectors was evaluated yet: finish the run, or give one with --weights.")
     return max(scores, key=scores.get)
 
 
-def backbone_of(weights: Path) -> dict:
+def backbone_of(weights: Path) -> Backbone:
     """The network that weights belong to, from the card that training left beside them.
 
     Raises:
-        UserError: there is no such file, or no card beside it.
+        UserError: the file or the card beside it is missing or damaged.
     """
+    from blemish.detection.settings import Backbone
+
     card = weights.with_name("card.json")
     if not weights.is_file():
-        raise UserError(f"there are no weights {weights}.")
+        raise UserError(f"the weights {weights} are missing: name a detector's weights.safetensors.")
     try:
-        return json.loads(card.read_text())["backbone"]
+        return Backbone(**json.loads(card.read_text())["backbone"])
     except FileNotFoundError as error:
         raise UserError(f"{card} is missing: it says which network {weights.name} belongs to; keep both.") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{card} is no card of a detector: take the one that training left.") from error
+        raise UserError(f"{card} is not the card of a detector: take the one that training left.") from error
 
 
-def judge(config: Mapping, weights: Path, records: Iterator[Record]) -> Iterator[tuple[str, np.ndarray]]:
-    """(id, P) of each record, as the graph's own evaluation computes it."""
-    from blemish.detection.predict import probabilities
+def inference(config: Mapping) -> Inference:
+    """How the config runs detectors."""
+    from blemish.detection.settings import Inference
 
-    backbone, size = backbone_of(weights), config["evaluation"]["batch_size"]
-    options = {"device": config["device"], "batch_size": size, "amp": config["detectors"]["amp"]}
-    with redirect_stdout(io.StringIO()):  # mmseg prints that it has no weights yet
-        yield from probabilities(weights, backbone, records, **options)
+    size, amp = config["evaluation"]["batch_size"], config["detectors"]["amp"]
+    return Inference(device=config["device"], batch_size=size, amp=amp)
+
+
+def quiet() -> AbstractContextManager:
+    """Keeps stdout for results: mmseg prints there that it has no weights yet."""
+    return redirect_stdout(io.StringIO())
 
 
 def read_all(found: Sequence[Found], size: int, masks: Mapping[str, Path] | None = None) -> Iterator[Record]:
@@ -148,8 +154,8 @@ def read_all(found: Sequence[Found], size: int, masks: Mapping[str, Path] | None
 
 
 def save_png(array: np.ndarray, path: Path) -> None:
-    """Writes (h, w) or (h, w, 3) uint8, or (h, w) uint16."""
-    from PIL import Image
+    """Writes what `images.encode_png` takes, and the folders that the path lacks."""
+    from blemish.data.images import encode_png
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(array).save(path, format="PNG")
+    path.write_bytes(encode_png(array))

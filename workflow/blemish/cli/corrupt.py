@@ -79,7 +79,6 @@ def _run(
     work: Path,
 ) -> None:
     import json
-    from dataclasses import replace
 
     from blemish.config.load import model_folder
     from blemish.corruption.corrupt import corrupt_shard
@@ -87,6 +86,8 @@ def _run(
     from blemish.corruption.invert import invert_shard
     from blemish.corruption.settings import ReNoise
     from blemish.data.records import read_records, write_records
+    from blemish.detection.regions import select_regions
+    from blemish.detection.settings import Selector
 
     model = model_folder(config)
     if model is None:
@@ -99,12 +100,11 @@ def _run(
     clean = regions = work / "clean.parquet"
     write_records(clean, common.read_all(found, config["resolution"], given))
     if selector:
-        tau = config["selector"]["tau"]
-        common.say(f"Regions: where {selector} gives at least {tau}.")
+        choice = Selector(**config["selector"])
+        common.say(f"Regions: where {selector} gives at least {choice.tau}.")
         regions = work / "regions.parquet"
-        judged = common.judge(config, selector, read_records(clean, ["image"]))
-        pairs = zip(read_records(clean, []), judged, strict=True)
-        write_records(regions, (replace(record, mask=probability >= tau) for record, (_, probability) in pairs))
+        with common.quiet():
+            select_regions(clean, selector, common.backbone_of(selector), choice, common.inference(config), regions)
 
     steps, renoise = config["schedule"]["steps"], ReNoise(**config["renoise"])
     shared = {

@@ -26,18 +26,19 @@ def detect(
     import numpy as np
 
     from blemish.data.records import read_records, write_records
+    from blemish.detection.predict import probabilities
     from blemish.sources import folder
 
     settings = common.configure(config)
     found = folder.find(images)
     weights = weights or common.best_weights(settings)
-    common.backbone_of(weights)  # before any image is read
+    backbone = common.backbone_of(weights)  # before any image is read
     common.say(f"Detector: {weights}.")
     threshold = settings["evaluation"]["threshold"]
-    with common.new_folder(out) as target, common.gpu(settings, "detect"):
+    with common.new_folder(out) as target, common.gpu(settings, "detect"), common.quiet():
         clean = target / "clean.parquet"
         write_records(clean, common.read_all(found, settings["resolution"]))
-        judged = common.judge(settings, weights, read_records(clean, ["image"]))
+        judged = probabilities(weights, backbone, read_records(clean, ["image"]), common.inference(settings))
         rows = []
         for item, record, (_, probability) in zip(found, read_records(clean, ["image"]), judged, strict=True):
             artifact = probability >= threshold

@@ -14,8 +14,6 @@ from blemish.cli import common
 from blemish.errors import UserError
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from blemish.data.records import Record
 
 
@@ -55,7 +53,7 @@ def _shards(sets: Sequence[Path]) -> list[Path]:
     """The Parquet files of records that the paths name.
 
     Raises:
-        UserError: a folder holds no records, or several sets.
+        UserError: a folder is without records, or holds several sets.
     """
     shards = []
     for path in sets:
@@ -65,7 +63,7 @@ def _shards(sets: Sequence[Path]) -> list[Path]:
         inside = [file for file in sorted(path.rglob("*.parquet")) if _holds_records(file)]
         folders = list(dict.fromkeys(file.parent for file in inside))
         if not inside:
-            raise UserError(f"{path} holds no records: name Parquet files, or a folder of corrupted images.")
+            raise UserError(f"{path} does not hold records: name Parquet files, or a folder of corrupted images.")
         if len(folders) > 1:
             one = next((folder for folder in folders if "corrupted" in folder.parts), folders[0])
             raise UserError(f"{path} holds {len(folders)} sets: name one of them, such as {one}.")
@@ -89,7 +87,7 @@ def _names(shards: Sequence[Path]) -> dict[str, str]:
     """id -> a name that is safe as a file's.
 
     Raises:
-        UserError: an id comes twice, or there is none.
+        UserError: an id comes twice, or the set is empty.
     """
     from blemish.data.records import read_ids
     from blemish.sources.folder import safe_names
@@ -101,7 +99,7 @@ def _names(shards: Sequence[Path]) -> dict[str, str]:
                 raise UserError(f"the id {id_} comes twice, the second time in {shard}: export these sets one by one.")
             ids[id_] = id_
     if not ids:
-        raise UserError(f"{', '.join(map(str, shards))} holds no images.")
+        raise UserError(f"{', '.join(map(str, shards))} is empty: name another set.")
     return dict(zip(ids, safe_names(ids), strict=True))
 
 
@@ -111,9 +109,9 @@ def _records(shards: Sequence[Path]) -> Iterator[Record]:
 
     for record in read_records(shards):
         if record.image is None or record.mask is None:
-            raise UserError(f"the record {record.id} holds no image or no mask: name a set that holds both.")
+            raise UserError(f"the record {record.id} lacks its image or its mask: name a set that holds both.")
         if record.mask.shape != record.image.shape[:2]:
-            raise UserError(f"the mask of {record.id} is not of its image's size: make the set anew.")
+            raise UserError(f"the mask of {record.id} is not of its image's size. Delete the set and run again.")
         yield record
 
 
@@ -131,6 +129,8 @@ def _coco(records: Iterator[Record], shards: Sequence[Path], names: dict[str, st
 
     import numpy as np
     from scipy import ndimage
+
+    from blemish.data.images import run_lengths
 
     images: list[dict] = []
     annotations: list[dict] = []
@@ -150,20 +150,11 @@ def _coco(records: Iterator[Record], shards: Sequence[Path], names: dict[str, st
                     "iscrowd": 0,
                     "area": int(region.sum()),
                     "bbox": [columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start],
-                    "segmentation": {"size": [height, width], "counts": run_lengths(region)},
+                    "segmentation": {"size": [height, width], "counts": run_lengths(region, order="F")},
                 }
             )
     content = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "artifact"}]}
     (out / "annotations.json").write_text(json.dumps(content) + "\n")
-
-
-def run_lengths(mask: np.ndarray) -> list[int]:
-    """COCO's uncompressed RLE of a mask (h, w) bool: column by column, lengths of runs, the first of zeros."""
-    import numpy as np
-
-    flat = np.concatenate([[False], mask.ravel(order="F")])
-    starts = np.flatnonzero(flat[1:] != flat[:-1])
-    return np.diff([0, *starts, mask.size]).tolist()
 
 
 def _hugging_face(records: Iterator[Record], shards: Sequence[Path], names: dict[str, str], out: Path) -> None:

@@ -8,11 +8,11 @@ from os import PathLike
 
 
 def digest(*parts) -> str:
-    """sha256 of anything that JSON holds; the order of keys does not count."""
+    """SHA-256 of anything that JSON holds; the order of keys does not count."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def file_digest(path: str | PathLike) -> str:
-    """sha256 of a file."""
+    """SHA-256 of a file, in hex."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -33,7 +33,7 @@ def explained(path: str | os.PathLike) -> Iterator[None]:
 
 def _damaged(path: str | os.PathLike, error: Exception) -> UserError:
     what = " ".join(str(error).split())[:200].rstrip(".") or "it is empty"
-    return UserError(f"{path} is damaged, or no such file ({what}): delete it and make it anew.")
+    return UserError(f"{path} is damaged or of another kind ({what}). Delete it and run again.")
 
 
 def read_json(path: str | os.PathLike, keys: Sequence[str] = ()) -> dict:
@@ -45,7 +45,7 @@ def read_json(path: str | os.PathLike, keys: Sequence[str] = ()) -> dict:
     with explained(path):
         content = json.loads(Path(path).read_text())
         if not isinstance(content, dict) or not content.keys() >= set(keys):
-            raise ValueError(f"it is no object with {', '.join(keys) or 'keys'}")
+            raise ValueError(f"it is not an object with {', '.join(keys) or 'keys'}")
         return content
 
 
@@ -58,7 +58,7 @@ def read_csv(path: str | os.PathLike, columns: Sequence[str] = ()) -> pd.DataFra
     import pandas as pd
 
     with explained(path):
-        # Only nothing is no value: "NA" or "null" may be an id.
+        # Only an empty cell lacks a value: "NA" or "null" may be an id.
         frame = pd.read_csv(path, dtype={"id": str}, keep_default_na=False, na_values=[""])
         if not {*frame.columns} >= {*columns}:
             raise ValueError(f"it has no column {', '.join(sorted({*columns} - {*frame.columns}))}")
@@ -80,7 +80,7 @@ def read_table(path: str | os.PathLike, columns: Sequence[str] | None = None) ->
         return file.read(columns=columns).to_pandas(ignore_metadata=True)
 
 
-_UMASK = os.umask(0)  # there is no other way to read it
+_UMASK = os.umask(0)  # the only way to read it
 os.umask(_UMASK)
 
 

@@ -28,13 +28,13 @@ def about(file: safe_open) -> dict[str, str]:
     """The texts that were saved with the tensors of an open file.
 
     Raises:
-        ValueError, KeyError, TypeError: it is none of `save`.
+        ValueError, KeyError, TypeError: `save` did not write it.
     """
     return json.loads(file.metadata()[ABOUT])["metadata"]
 
 
 def is_sound(file: safe_open) -> bool:
-    """Whether an open file holds what was saved; a file of others, without a checksum, is taken for sound."""
+    """Whether an open file holds what was saved; a file of others, without a checksum, counts as sound."""
     metadata = file.metadata() or {}
     if ABOUT not in metadata:
         return True

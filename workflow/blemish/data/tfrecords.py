@@ -78,12 +78,12 @@ def decode_example(data: bytes) -> Example:
     """The inverse of `encode_example`; floats come back in single precision.
 
     Raises:
-        _Damage: the data is no example.
+        _Damage: the data is not an example.
     """
     try:
         example = example_pb2.Example.FromString(data)
     except DecodeError as error:
-        raise _Damage("holds no tf.train.Example") from error
+        raise _Damage("is not a tf.train.Example") from error
     features: Example = {}
     for name, feature in example.features.feature.items():
         values = getattr(feature, feature.WhichOneof("kind") or "bytes_list").value

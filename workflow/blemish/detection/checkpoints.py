@@ -22,7 +22,7 @@ from blemish.errors import UserError
 def _statistic(owner: type, name: str):
     """Stands in for `getattr`, by which a pickled HistoryBuffer names its four statistics."""
     if owner is not HistoryBuffer or name not in ("min", "max", "mean", "current"):
-        raise pickle.UnpicklingError(f"a checkpoint has no business with {owner}.{name}")
+        raise pickle.UnpicklingError(f"{owner}.{name} does not belong into a checkpoint")
     return getattr(HistoryBuffer, name)
 
 
@@ -45,7 +45,7 @@ def read(path: Path | str) -> dict[str, Tensor]:
     """Reads a state dict: safetensors, or a `.pth` as OpenMMLab writes. Never runs the file's code.
 
     Raises:
-        UserError: the file is missing or damaged, holds no state dict, or objects that would be executed.
+        UserError: the file is missing, is damaged, is not a state dict, or holds objects that would be executed.
     """
     path = Path(path)
     if not path.is_file():
@@ -54,7 +54,7 @@ def read(path: Path | str) -> dict[str, Tensor]:
         if _is_safetensors(path):
             with safe_open(path, framework="pt") as file:
                 if not tensors.is_sound(file):
-                    raise UserError(f"{path} is damaged, its checksum differs: delete it and get it again.")
+                    raise UserError(f"{path} is damaged, its checksum differs. Delete it and run again.")
                 return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         with torch.serialization.safe_globals(ALLOWED):
             content = torch.load(path, map_location="cpu", weights_only=True)
@@ -64,10 +64,10 @@ def read(path: Path | str) -> dict[str, Tensor]:
             f"publisher again, or save its state dict as .safetensors ({str(error).splitlines()[0]})."
         ) from error
     except (SafetensorError, RuntimeError, EOFError) as error:
-        raise UserError(f"{path} is damaged ({error}): delete it and get it again.") from error
+        raise UserError(f"{path} is damaged ({error}). Delete it and run again.") from error
     state = content.get("state_dict", content) if isinstance(content, Mapping) else None
     if not state or not all(isinstance(value, Tensor) for value in state.values()):
-        raise UserError(f"{path} holds no state dict: give the weights of a UPerNet trained by mmsegmentation.")
+        raise UserError(f"{path} is not a state dict: give the weights of a UPerNet trained by mmsegmentation.")
     return dict(state)
 
 
@@ -77,7 +77,7 @@ def fault(path: Path) -> str | None:
         with zipfile.ZipFile(path) as archive:
             if damaged := archive.testzip():  # torch itself does not compare the checksums
                 return f"{damaged} fails its checksum"
-            for entry in archive.infolist():  # of which no checksum tells
+            for entry in archive.infolist():  # which no checksum covers
                 if entry.file_size != entry.compress_size or entry.external_attr:
                     return f"{entry.filename} is described wrongly"
         with torch.serialization.safe_globals(ALLOWED):
@@ -101,7 +101,7 @@ def initialise(model: nn.Module, state: Mapping[str, Tensor]) -> None:
         state: a state dict of `read`.
 
     Raises:
-        UserError: another tensor is missing, too many, or of another shape; names and shapes are told.
+        UserError: another tensor is missing, unexpected or of another shape; it gives names and shapes.
     """
     theirs = {name: tensor for name, tensor in state.items() if "conv_seg" not in name}
     ours = {name: tensor for name, tensor in model.state_dict().items() if "conv_seg" not in name}
@@ -113,7 +113,7 @@ def restore(model: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Loads every tensor of a detector that `train` wrote.
 
     Raises:
-        UserError: a tensor is missing, too many, or of another shape; names and shapes are told.
+        UserError: a tensor is missing, unexpected or of another shape; it gives names and shapes.
     """
     _compare(model.state_dict(), state)
     model.load_state_dict(state)
@@ -121,7 +121,7 @@ def restore(model: nn.Module, state: Mapping[str, Tensor]) -> None:
 
 def _compare(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> None:
     faults = [f"{name} {tuple(ours[name].shape)} is missing" for name in ours.keys() - theirs.keys()]
-    faults += [f"{name} {tuple(theirs[name].shape)} is too many" for name in theirs.keys() - ours.keys()]
+    faults += [f"{name} {tuple(theirs[name].shape)} is unexpected" for name in theirs.keys() - ours.keys()]
     faults += [
         f"{name} is {tuple(theirs[name].shape)} and should be {tuple(ours[name].shape)}"
         for name in ours.keys() & theirs.keys()
@@ -131,5 +131,5 @@ def _compare(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> None:
         listed = "; ".join(sorted(faults)[:5]) + ("; ..." if len(faults) > 5 else "")
         raise UserError(
             f"these weights do not fit the network in {len(faults)} of {len(ours)} tensors: {listed}. "
-            f"Give weights of the same backbone, or mend the backbone's config and overrides."
+            f"Give weights of the same backbone, or correct the backbone's config and overrides."
         )

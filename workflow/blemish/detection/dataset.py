@@ -38,7 +38,7 @@ class _Sample(SegDataSample):
 
 
 class SegmentationDataset(Dataset):
-    """Base: a subclass tells its number of images, the pair of an index and a fingerprint of all it holds."""
+    """Base class: a subclass gives its length, the pair at an index and a fingerprint of all that it holds."""
 
     fingerprint: str
 
@@ -97,7 +97,7 @@ class RecordsDataset(SegmentationDataset):
         memory: bytes of decoded images to hold at most.
 
     Raises:
-        UserError: a shard is missing or damaged, there are no images, or an image has no mask.
+        UserError: a shard is missing or damaged, empty, or an image lacks its mask.
     """
 
     def __init__(self, images: Sequence[Path], masks: Sequence[Path] | None = None, memory: int = IN_MEMORY):
@@ -107,10 +107,12 @@ class RecordsDataset(SegmentationDataset):
         if bare:
             raise UserError(
                 f"{len(bare)} of {len(found)} images of {images[0]} have no mask in {(masks or images)[0]}, "
-                f"{bare[0]} for one: make both anew."
+                f"such as {bare[0]}: delete both and run again."
             )
         if not found:
-            raise UserError(f"{images[0]} holds no image to train on: see the counts of the rule that made it.")
+            raise UserError(
+                f"{images[0]} is empty, and a detector cannot be trained on it: see the log of the rule that made it."
+            )
         self.ids = list(found)
         self._pairs = [(image, truths[name]) for name, image in found.items()]
         self.fingerprint = _digest(self.ids, self._pairs)
@@ -156,8 +158,6 @@ def augment(image: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> 
     Returns:
         Image and labels, each side at most `CROP`.
     """
-    # ASSUME: flip and crop of mmseg's ADE20K training, without its rescaling and
-    # colour distortion, which would change how artifacts look
     top, left = (int(rng.integers(max(side - CROP, 0) + 1)) for side in labels.shape)
     window = np.s_[top : top + CROP, left : left + CROP]
     mirror = np.s_[:, :: -1 if rng.random() < 0.5 else 1]

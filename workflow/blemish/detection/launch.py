@@ -6,26 +6,27 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from blemish.data.files import write_text
-from blemish.detection.settings import Training
+from blemish.detection.settings import Backbone, Training
 from blemish.errors import UserError
 
 PACKAGES = Path(__file__).parents[2]
 
 
 def train_records(
+    images: Sequence[str],
+    masks: Sequence[str] | None,
+    backbone: Backbone,
+    training: Training,
+    out: str | Path,
+    state: str | Path,
     *,
-    images: list[str],
-    masks: list[str] | None,
-    out: str,
-    state: str,
-    backbone: dict,
-    settings: Training,
     seed: int,
     device: str,
-    init: str | None = None,
+    init: str | Path | None = None,
     gpus: int = 1,
 ) -> None:
     """Trains a detector on records.
@@ -33,16 +34,25 @@ def train_records(
     Args:
         images: shards of records.
         masks: shards of the masks, None where `images` hold them.
-        out: see `train.train`, as are `state`, `backbone`, `settings`, `seed`, `device` and `init`.
+        backbone: as in `train.train`, like `training`, `out`, `state`, `seed`, `device` and `init`.
         gpus: GPUs that train this one detector together; the batch is shared among them.
 
     Raises:
         UserError: see `train.train`; or a process of several failed, and the log says why.
     """
-    job = {"images": images, "masks": masks, "out": out, "state": state, "backbone": backbone, "init": init}
-    job |= {"settings": settings.model_dump(mode="json"), "seed": seed, "device": device}
+    job = {
+        "images": list(images),
+        "masks": list(masks) if masks else None,
+        "backbone": backbone.model_dump(exclude_unset=True),
+        "training": training.model_dump(),
+        "out": str(out),
+        "state": str(state),
+        "seed": seed,
+        "device": device,
+        "init": str(init) if init else None,
+    }
     if gpus <= 1:
-        _train(job)
+        _train(**job)
         return
     order = Path(f"{state}.json")  # beside `state`, which the training removes
     write_text(order, json.dumps(job))
@@ -55,14 +65,32 @@ def train_records(
     order.unlink()
 
 
-def _train(job: dict) -> None:
+def _train(
+    images: list[str],
+    masks: list[str] | None,
+    backbone: dict,
+    training: dict,
+    out: str,
+    state: str,
+    seed: int,
+    device: str,
+    init: str | None,
+) -> None:
+    """What each process does; its arguments are what JSON holds."""
     from blemish.detection.dataset import RecordsDataset  # torch and mmseg: not in torchrun's parent
     from blemish.detection.train import train
 
-    dataset = RecordsDataset(job.pop("images"), job.pop("masks"))
-    settings = Training(**job.pop("settings"))
-    train(dataset, settings=settings, **{**job, "out": Path(job["out"]), "state": Path(job["state"])})
+    train(
+        RecordsDataset(images, masks),
+        Backbone(**backbone),
+        Training(**training),
+        Path(out),
+        Path(state),
+        seed=seed,
+        device=device,
+        init=Path(init) if init else None,
+    )
 
 
 if __name__ == "__main__":
-    _train(json.loads(Path(sys.argv[1]).read_text()))
+    _train(**json.loads(Path(sys.argv[1]).read_text()))

@@ -1,4 +1,4 @@
-"""Lets mmseg be imported beside mmcv-lite, which is pure Python, and without waiting for what nobody uses.
+"""Lets mmseg be imported beside mmcv-lite, which is pure Python, and without waiting for imports that nothing uses.
 
 mmseg imports `mmcv.ops` unguarded; `mmcv.ops` wants the compiled `mmcv._ext`, of which Swin, ConvNeXt,
 UPerHead and FCNHead use nothing. Import this module before the first import of mmseg or mmengine.

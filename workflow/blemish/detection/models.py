@@ -19,6 +19,7 @@ from mmseg.models.decode_heads import decode_head
 from mmseg.registry import MODELS
 
 from blemish.detection import backbones  # noqa: F401  registers ConvNeXt
+from blemish.detection.settings import Backbone
 from blemish.errors import UserError
 
 CONFIGS = Path(mmseg.__path__[0]) / ".mim" / "configs"
@@ -34,23 +35,20 @@ def _accuracy(logits: torch.Tensor, labels: torch.Tensor, ignore_index: int) -> 
 decode_head.accuracy = _accuracy  # for mmseg's own the host waits for the device, at each head and training step
 
 
-def configure(backbone: dict, classes: int, *, synchronised: bool = False) -> dict:
+def configure(backbone: Backbone, classes: int, *, synchronised: bool = False) -> dict:
     """The model part of a config of the mmseg wheel with our differences.
 
     Args:
-        backbone: {"config": a path under the wheel's configs, "overrides": optionally, entries merged over
-            the config's `model`: {"backbone": {...}, "decode_head": {...}, "auxiliary_head": {...}}}.
+        backbone: which config, and what is merged over its `model`; its weights are not read.
         classes: how many; 2 for a detector (0 = background, 1 = artifact).
         synchronised: batch norm over all processes of a distributed training.
 
     Raises:
         UserError: the wheel has no such config.
     """
-    path = CONFIGS / backbone["config"]
+    path = CONFIGS / backbone.config
     if not path.is_file():
-        raise UserError(
-            f"mmseg {mmseg.__version__} ships no config '{backbone['config']}': give a path under {CONFIGS}."
-        )
+        raise UserError(f"mmseg {mmseg.__version__} has no config '{backbone.config}': give a path under {CONFIGS}.")
     model = Config.fromfile(path, import_custom_modules=False).model  # it would import mmpretrain
     norm = {"type": "SyncBN" if synchronised else "BN", "requires_grad": True}
     head = {"num_classes": classes, "norm_cfg": norm}
@@ -59,7 +57,7 @@ def configure(backbone: dict, classes: int, *, synchronised: bool = False) -> di
         "auxiliary_head": head,
         # records are RGB, of one size
         "data_preprocessor": {"bgr_to_rgb": False, "size": None, "size_divisor": 1},
-        # ASSUME: resolution; test images have the training's size and are seen whole by both backbones
+        # test images have the training's size
         "test_cfg": {"_delete_": True, "mode": "whole"},
     }
     del model.backbone["init_cfg"]  # weights come from `init`, never from a download of the library's own
@@ -67,11 +65,11 @@ def configure(backbone: dict, classes: int, *, synchronised: bool = False) -> di
         model.backbone.update(type="ConvNeXt", arch=CONVNEXT_TINY)
     merged = Config({"model": model})
     merged.merge_from_dict({"model": ours})
-    merged.merge_from_dict({"model": backbone.get("overrides") or {}})
+    merged.merge_from_dict({"model": _overrides(backbone)})
     return merged.model.to_dict()
 
 
-def build(backbone: dict, classes: int = 2, *, synchronised: bool = False) -> BaseModel:
+def build(backbone: Backbone, classes: int = 2, *, synchronised: bool = False) -> BaseModel:
     """Builds the UPerNet that `backbone` describes, with random weights.
 
     Its `encode_decode(images, metas)` maps normalised (n, 3, h, w) to logits (n, classes, h, w).
@@ -90,12 +88,16 @@ def build(backbone: dict, classes: int = 2, *, synchronised: bool = False) -> Ba
             model = MODELS.build(settings)
     except (TypeError, KeyError, ValueError, AttributeError, AssertionError) as error:  # mmseg's own checks
         raise UserError(
-            f"mmseg cannot build {backbone['config']} with the overrides {backbone.get('overrides') or {}} "
+            f"mmseg cannot build {backbone.config} with the overrides {_overrides(backbone)} "
             f"({' '.join(str(error).split())[:200]}): correct the backbone's overrides in the config."
         ) from error
     with silence():  # it reports on every tensor
         model.init_weights()
     return model.to(memory_format=torch.channels_last)  # a GPU's convolutions are fastest so
+
+
+def _overrides(backbone: Backbone) -> dict[str, dict]:
+    return backbone.overrides.model_dump(exclude_unset=True)
 
 
 @contextmanager
@@ -106,8 +108,3 @@ def silence() -> Iterator[None]:
         yield
     finally:
         logging.disable(logging.NOTSET)
-
-
-def count_parameters(model: torch.nn.Module) -> int:
-    """Returns the number of trainable parameters."""
-    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)

@@ -10,35 +10,29 @@ import torch
 
 from blemish.data.records import Record
 from blemish.detection import checkpoints, models
+from blemish.detection.settings import Backbone, Inference
 
 ARTIFACT = 1  # its class
 
 
 def probabilities(
-    weights: Path,
-    backbone: dict,
-    records: Iterable[Record],
-    *,
-    device: str,
-    batch_size: int,
-    amp: str | None = None,
+    weights: Path, backbone: Backbone, records: Iterable[Record], inference: Inference
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yields (id, P) per record: P (h, w) float32 in [0, 1], softmax of the detector's logits at image size.
 
     Args:
         weights: the detector's weights.safetensors.
-        backbone: the network they belong to, see `models.configure`.
+        backbone: the network that they belong to.
         records: images (h, w, 3) uint8, all of one size; read as they are needed.
-        device: "cpu" or "cuda".
-        batch_size: images at a time; changes nothing but speed and memory.
-        amp: "bfloat16" or "float16" for mixed precision, None for float32.
+        inference: where, and how many images at a time.
 
     Raises:
         UserError: the weights are missing or do not fit the network.
     """
+    device, amp = inference.device, inference.amp
     model = models.build(backbone).to(device).eval()
     checkpoints.restore(model, checkpoints.read(weights))
-    for batch in _batches(records, batch_size):
+    for batch in _batches(records, inference.batch_size):
         images = [torch.from_numpy(record.image).permute(2, 0, 1) for record in batch]
         with (
             torch.inference_mode(),

@@ -10,6 +10,7 @@ from blemish.settings import Count, Seed, Settings, Share
 from blemish.sources.settings import File
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
+Precision = Literal["bfloat16", "float16"] | None
 
 
 class Overrides(Settings):
@@ -54,7 +55,7 @@ class Training(Settings):
 
     ASSUME: the paper names no schedule; the 1,500 iterations of mmsegmentation's configs would outlast the selector's
     1,000."""
-    amp: Literal["bfloat16", "float16"] | None
+    amp: Precision
     """Mixed precision; null is float32.
 
     ASSUME: the paper names none; bfloat16 is fast and needs no scaling of the loss."""
@@ -83,6 +84,17 @@ class Detectors(Training):
     """Training iterations on human labels (§4.2)."""
     gpus: Count
     """GPUs that train one detector together; 1 wastes nothing, several shorten one detector."""
+
+
+class Inference(Settings):
+    """How a trained detector is run: a matter of speed, memory and the last bits of its probabilities."""
+
+    device: Literal["cuda", "cpu"]
+    """Where it runs."""
+    batch_size: Count
+    """Images per call."""
+    amp: Precision
+    """Mixed precision; null is float32."""
 
 
 class Selector(Settings):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import logging
 import os
@@ -25,25 +24,25 @@ from mmengine.registry import LOOPS
 from mmengine.runner import IterBasedTrainLoop, Runner, find_latest_checkpoint
 from torch.utils.data import DataLoader
 
+from blemish.data.digests import file_digest
 from blemish.data.files import atomic, atomic_folder, write_text
 from blemish.data.tensors import save
 from blemish.detection import checkpoints, curves, models  # noqa: F401  curves registers itself
 from blemish.detection.dataset import BatchSampler, SegmentationDataset
-from blemish.detection.settings import Training
+from blemish.detection.settings import Backbone, Training
 from blemish.errors import UserError
 
 log = logging.getLogger(__name__)
 
-SHAPING = {"iterations", "batch_size", "lr", "betas", "weight_decay", "warmup"}  # settings that the weights follow from
 VERSIONS = ("torch", "mmsegmentation", "mmengine", "mmcv-lite", "numpy")
 
 
 def train(
     dataset: SegmentationDataset,
-    backbone: dict,
+    backbone: Backbone,
+    training: Training,
     out: Path,
     state: Path,
-    settings: Training,
     *,
     seed: int,
     device: str,
@@ -56,11 +55,11 @@ def train(
 
     Args:
         dataset: images and labels below `classes`.
-        backbone: the network, see `models.configure`.
+        backbone: the network.
+        training: how long and how it is trained.
         out: folder for weights.safetensors (state dict), card.json (its origin), loss.csv (loss and rate at
             each iteration) and tensorboard (the same curves as event files).
         state: private folder for checkpoints and logs; removed at success.
-        settings: how it is trained.
         seed: of everything random: classifiers, data order, augmentation, dropout.
         device: "cpu" or "cuda".
         init: weights to start from, all but the classifiers; None starts from random ones.
@@ -70,19 +69,21 @@ def train(
         UserError: the settings cannot be met, or `init` does not fit the network.
     """
     rank, processes = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    _check(device, settings.amp, settings.batch_size, processes)
-    origin = {
-        "backbone": backbone,
+    _check(device, training, processes)
+    settings = {
+        "backbone": json.loads(json.dumps(backbone.model_dump(exclude_unset=True), sort_keys=True)),
         "classes": classes,
-        "init": _digest(init),
-        **settings.model_dump(mode="json", include=SHAPING),
+        "init": file_digest(init) if init and init.is_file() else None,  # `read` refuses a missing one
+        **training.model_dump(
+            mode="json", include={"iterations", "batch_size", "lr", "betas", "weight_decay", "warmup"}
+        ),
         "seed": seed,
-        "amp": settings.amp,
+        "amp": training.amp,
         "images": len(dataset),
         "data": dataset.fingerprint,
     }
     if rank == 0:
-        _forget_other_settings(state, origin)
+        _forget_other_settings(state, settings)
         _forget_damaged(state)
     if processes > 1:
         _join(device)
@@ -92,54 +93,22 @@ def train(
     if init is not None:
         checkpoints.initialise(model, checkpoints.read(init))
     batches = BatchSampler(
-        len(dataset), settings.batch_size, seed, _reached(state), settings.iterations, rank, processes
+        len(dataset), training.batch_size, seed, _reached(state), training.iterations, rank, processes
     )
     loader = DataLoader(
         dataset,
         batch_sampler=batches,
-        num_workers=settings.workers,
+        num_workers=training.workers,
         collate_fn=pseudo_collate,
         pin_memory=device == "cuda",
     )
-    runner = Runner(
-        model=model,
-        work_dir=str(state),
-        experiment_name=f"{out.name}-{uuid.uuid4().hex}",  # mmengine shares logs between runs of one name
-        train_dataloader=loader,
-        train_cfg={"type": "ResumingLoop", "max_iters": settings.iterations},
-        optim_wrapper=optimisation(model, settings),
-        param_scheduler=_schedule(settings.iterations, round(settings.warmup * settings.iterations)),
-        default_hooks={
-            "runtime_info": {"type": "Losses", "intervals": (settings.log_interval, settings.checkpoint_interval)},
-            # Two, because mmengine removes the oldest before it writes the newest.
-            "checkpoint": {
-                "type": "CheckpointHook",
-                "by_epoch": False,
-                "interval": settings.checkpoint_interval,
-                "max_keep_ckpts": 2,
-                "save_last": False,
-            },
-            "logger": {"type": "LoggerHook", "interval": settings.log_interval, "log_metric_by_epoch": False},
-            "sampler_seed": None,
-        },
-        custom_hooks=[Reseed(seed)],
-        log_processor={"by_epoch": False, "window_size": settings.log_interval},
-        visualizer={
-            "type": "Curves",
-            "vis_backends": [{"type": "LocalVisBackend"}, {"type": "TensorboardX"}],
-        },
-        launcher="pytorch" if processes > 1 else "none",
-        env_cfg={"cudnn_benchmark": True},
-        randomness={"seed": seed},
-        cfg={"model_wrapper_cfg": _sharing(device)},
-        resume=True,
-    )
+    runner = _runner(model, loader, training, seed, state, device, processes)
     with torch.serialization.safe_globals(checkpoints.ALLOWED):
         trained = runner.train()
     if rank == 0:
         curve = _curve(runner.message_hub)
         card = {
-            **origin,
+            **settings,
             "loss": curve[-1][1],
             "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
             "processes": processes,
@@ -153,9 +122,53 @@ def train(
         shutil.rmtree(state)
 
 
+def _runner(
+    model: torch.nn.Module,
+    loader: DataLoader,
+    training: Training,
+    seed: int,
+    state: Path,
+    device: str,
+    processes: int,
+) -> Runner:
+    return Runner(
+        model=model,
+        work_dir=str(state),
+        experiment_name=uuid.uuid4().hex,  # mmengine shares logs between runs of one name
+        train_dataloader=loader,
+        train_cfg={"type": "ResumingLoop", "max_iters": training.iterations},
+        optim_wrapper=optimisation(model, training),
+        param_scheduler=_schedule(training.iterations, round(training.warmup * training.iterations)),
+        default_hooks={
+            "runtime_info": {"type": "Losses", "intervals": (training.log_interval, training.checkpoint_interval)},
+            # Two, because mmengine removes the oldest before it writes the newest.
+            "checkpoint": {
+                "type": "CheckpointHook",
+                "by_epoch": False,
+                "interval": training.checkpoint_interval,
+                "max_keep_ckpts": 2,
+                "save_last": False,
+            },
+            "logger": {"type": "LoggerHook", "interval": training.log_interval, "log_metric_by_epoch": False},
+            "sampler_seed": None,
+        },
+        custom_hooks=[Reseed(seed)],
+        log_processor={"by_epoch": False, "window_size": training.log_interval},
+        visualizer={
+            "type": "Curves",
+            "vis_backends": [{"type": "LocalVisBackend"}, {"type": "TensorboardX"}],
+        },
+        launcher="pytorch" if processes > 1 else "none",
+        env_cfg={"cudnn_benchmark": True},
+        randomness={"seed": seed},
+        cfg={"model_wrapper_cfg": _sharing(device)},
+        resume=True,
+    )
+
+
 @LOOPS.register_module()
 class ResumingLoop(IterBasedTrainLoop):
-    """mmengine's loop over a data loader that begins where the checkpoint ended: there is nothing to skip."""
+    """mmengine's loop over a data loader that begins where the checkpoint ended: nothing is skipped."""
 
     def run(self) -> torch.nn.Module:
         self.runner.call_hook("before_train")
@@ -178,23 +191,18 @@ class Reseed(Hook):
         torch.manual_seed((self.seed << 32) + batch_idx)
 
 
-def _check(device: str, amp: str | None, batch_size: int, processes: int) -> None:
+def _check(device: str, training: Training, processes: int) -> None:
     present = get_device()  # mmengine trains there, whatever one asks for
     if device != present:
         hint = "hide its GPUs with CUDA_VISIBLE_DEVICES=-1" if device == "cpu" else "set it to 'cpu'"
         raise UserError(f"device is '{device}', and this job sees '{present}': {hint}, or run it elsewhere.")
-    if amp and device == "cpu":
-        raise UserError(f"amp is '{amp}', and this job trains on the CPU: set amp to null in the config.")
-    if batch_size % processes:
-        raise UserError(f"{processes} GPUs cannot share a batch of {batch_size} images: make batch_size a multiple.")
-
-
-def _digest(path: Path | None) -> str | None:
-    """SHA-256 of a file, None where there is none; `checkpoints.read` complains of a missing one."""
-    if path is None or not Path(path).is_file():
-        return None
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    if training.amp and device == "cpu":
+        raise UserError(f"amp is '{training.amp}', and this job trains on the CPU: set amp to null in the config.")
+    if training.batch_size % processes:
+        raise UserError(
+            f"{processes} GPUs cannot share a batch of {training.batch_size} images: make batch_size a multiple of "
+            f"{processes}."
+        )
 
 
 def _forget_other_settings(state: Path, settings: dict) -> None:
@@ -207,7 +215,7 @@ def _forget_other_settings(state: Path, settings: dict) -> None:
 
 
 def _forget_damaged(state: Path) -> None:
-    """Removes checkpoints that cannot be read: training goes on from the one before, or anew."""
+    """Removes checkpoints that cannot be read: training goes on from the one before, or starts over."""
     while last := find_latest_checkpoint(str(state)):
         fault = checkpoints.fault(Path(last))
         if fault is None:
@@ -236,17 +244,17 @@ def _sharing(device: str) -> dict:
 
 
 def _reached(state: Path) -> int:
-    """The iteration after which the last checkpoint in `state` was written, 0 if there is none."""
+    """The iteration after which the last checkpoint in `state` was written, 0 without one."""
     last = find_latest_checkpoint(str(state))
     return int(Path(last).stem.removeprefix("iter_")) if last else 0
 
 
-def optimisation(model: torch.nn.Module, settings: Training) -> OptimWrapper:
-    """AdamW for a model, in mixed precision where the settings name one."""
+def optimisation(model: torch.nn.Module, training: Training) -> OptimWrapper:
+    """AdamW for a model, in mixed precision where `training.amp` names one."""
     wrapper = {"type": "OptimWrapper"}
-    if amp := settings.amp:  # bfloat16 reaches as far as float32: its losses need no scaling
-        scale = "dynamic" if amp == "float16" else 1.0
-        wrapper = {"type": "AmpOptimWrapper", "dtype": amp, "loss_scale": scale}
+    if training.amp:  # bfloat16 has the range of float32: its losses need no scaling
+        scale = "dynamic" if training.amp == "float16" else 1.0
+        wrapper = {"type": "AmpOptimWrapper", "dtype": training.amp, "loss_scale": scale}
     undecayed = ("absolute_pos_embed", "relative_position_bias_table")  # and norms: as in mmseg's Swin config
     with models.silence():  # it reports on every tensor
         return build_optim_wrapper(
@@ -255,9 +263,9 @@ def optimisation(model: torch.nn.Module, settings: Training) -> OptimWrapper:
                 **wrapper,
                 "optimizer": {
                     "type": "AdamW",
-                    "lr": settings.lr,
-                    "betas": settings.betas,
-                    "weight_decay": settings.weight_decay,
+                    "lr": training.lr,
+                    "betas": training.betas,
+                    "weight_decay": training.weight_decay,
                     "fused": True,
                 },
                 "paramwise_cfg": {
@@ -270,7 +278,6 @@ def optimisation(model: torch.nn.Module, settings: Training) -> OptimWrapper:
 
 def _schedule(iterations: int, rises: int) -> list[dict]:
     """Up linearly for `rises` iterations, then down to 0 linearly."""
-    # ASSUME: detectors.warmup; the 1,500 iterations of mmseg's configs would outlast the selector's 1,000
     rise = {"type": "LinearLR", "start_factor": 1e-6, "by_epoch": False, "begin": 0, "end": rises}
     fall = {
         "type": "PolyLR",

@@ -1,17 +1,16 @@
-"""Probability maps on disk, in the levels that `evaluation.measure` counts: every number follows from them."""
+"""Probability maps on disk, in the levels that `measures.measure` counts: every number follows from them."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image
 
 from blemish.data.files import atomic
+from blemish.data.images import encode_png
 from blemish.data.records import schema
 from blemish.evaluation.measures import BINS
 
@@ -23,13 +22,13 @@ def write_maps(path: Path, found: Iterable[tuple[str, np.ndarray]]) -> None:
         path: the file to write.
         found: (id, P (h, w) in [0, 1]), as `predict.probabilities` yields them.
     """
-    rows = [{"id": id, "image": {"bytes": _png(probability), "path": f"{id}.png"}} for id, probability in found]
+    rows = [
+        {"id": id, "image": {"bytes": encode_png(_levels(probability)), "path": f"{id}.png"}}
+        for id, probability in found
+    ]
     with atomic(path) as temporary:
         pq.write_table(pa.Table.from_pylist(rows, schema=schema("id", "image")), temporary)
 
 
-def _png(probability: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    level = np.minimum(probability * BINS, BINS - 1).astype(np.uint8)
-    Image.fromarray(level).save(buffer, format="PNG")
-    return buffer.getvalue()
+def _levels(probability: np.ndarray) -> np.ndarray:
+    return np.minimum(probability * BINS, BINS - 1).astype(np.uint8)

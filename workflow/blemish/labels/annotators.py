@@ -3,7 +3,7 @@
 A published map is the mean over annotators of what each marked, times 255. With n annotators its plateaus lie at
 255 k/n, so a plateau at a fraction whose lowest denominator is n is evidence of n annotators. Lossy compression
 blurs the edges between plateaus: only pixels in a flat neighbourhood are counted, within a tolerance.
-Ratings betray n as well: a score is (mean - 1)/4 of integers, so that 4 n times the score is an integer.
+Ratings tell n as well: a score is (mean - 1)/4 of integers, so that 4 n times the score is an integer.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from PIL import Image
 from blemish.data.images import decode
 from blemish.labels.settings import Labels
 
-# How a plateau is told from a compressed edge; benchmarks/simulated_richhf.py shows both at qualities 50 to 95.
+# What distinguishes a plateau from a compressed edge; benchmarks/simulated_richhf.py shows both at qualities 50 to 95.
 FLATNESS = 6  # the largest range, in 0..255, of a plateau pixel's 3x3 neighbourhood
 PLATEAU_SHARE = 1 / 8192  # of a map's pixels makes a plateau: 32 pixels of 512x512, an annotator's disc has 2,000
 SCORE_TOLERANCE = 0.05  # of the integer 4 n score; thirds and halves are 0.17 apart
@@ -30,7 +30,7 @@ Doubt = Literal["all_zero", "saturated", "unclear"]
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a sample tells about the number of its annotators.
+    """What a sample shows about the number of its annotators.
 
     Attributes:
         levels: plateau pixels at each level 255 k/n, in 0..255, and under None those at no such level.
@@ -56,13 +56,13 @@ class Verdict:
 
 
 def decode_map(content: bytes) -> np.ndarray:
-    """Decodes a map from whatever image container it comes in.
+    """Decodes a map from any image container.
 
     Returns:
         (h, w) uint8.
 
     Raises:
-        ValueError: the bytes are no 8-bit image; the message names what they begin with.
+        ValueError: the bytes are not an 8-bit image; the message names what they begin with.
     """
     image = decode(content)
     if image.mode not in ("1", "L", "P", "RGB"):
@@ -105,7 +105,6 @@ def decide(evidence: Evidence, policy: Labels) -> Verdict:
     if known is not None:
         kept = known >= policy.annotators
         return Verdict(kept, "enough_annotators" if kept else "too_few_annotators", known, source)
-    # ASSUME: labels.ambiguous, the paper does not say what became of maps that hide their annotators.
     kept = getattr(policy.ambiguous, evidence.doubt, "drop") == "keep"
     return Verdict(kept, evidence.doubt, None, "none")
 

@@ -78,8 +78,8 @@ def label_split(
         processes: how many analyse maps at once.
 
     Raises:
-        UserError: a file is missing or damaged, or holds no RichHF samples; names file and byte offset. Or more than
-            the share `policy.unreadable_allowed` of the samples cannot be read.
+        UserError: a file is missing, damaged or of another data set, or more than the share
+            `policy.unreadable_allowed` of the samples cannot be read; the sentence names file and byte offset.
     """
     unusable: list[Unusable] = []
     evidence: list[Evidence] = []
@@ -107,8 +107,8 @@ def label_split(
             samples = len(unusable) + len(verdicts)
             if len(unusable) > policy.unreadable_allowed * samples:
                 raise UserError(
-                    f"{len(unusable)} of {samples} samples cannot be read, the one {unusable[0].detail}: fetch the "
-                    "file again, or raise labels.unreadable_allowed."
+                    f"{len(unusable)} of {samples} samples cannot be read, the first {unusable[0].detail}: fetch "
+                    "the file again, or raise labels.unreadable_allowed."
                 )
 
         write_records(labels, kept())
@@ -153,7 +153,9 @@ def _analyse(path: str | PathLike, offset: int, example: Example, policy: Labels
         name, content = example["filename"].decode(errors="replace"), bytes(memoryview(example["artifact_map"]))
         scores = {score: float(example[score][0]) for score in SCORES}
     except (KeyError, TypeError, AttributeError, IndexError) as error:
-        raise UserError(f"the record at byte {offset:,} of {path} has no {error}: it is not RichHF-18k.") from error
+        raise UserError(
+            f"the record at byte {offset:,} of {path} has no {error}, so it is not RichHF-18k: correct the config."
+        ) from error
     id_ = PurePosixPath(name).stem
     if not is_id(id_):
         return Unusable(id_, "unusable_name", f"at byte {offset:,} of {path}: the name {name!r} cannot be an id")

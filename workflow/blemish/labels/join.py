@@ -25,7 +25,9 @@ def join(images: str | PathLike, labels: str | PathLike, out: str | PathLike) ->
     def joined() -> Iterator[Record]:
         for record in read_records(images):
             if record.id not in masks:
-                raise UserError(f"{labels} has no mask for the image {record.id} of {images}: make both anew.")
+                raise UserError(
+                    f"{labels} has no mask for the image {record.id} of {images}. Delete both and run again."
+                )
             height, width = record.image.shape[:2]
             mask = stretch_mask(masks[record.id], height, width)
             size = min(height, width)

@@ -18,6 +18,7 @@ import webdataset
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
+from blemish.data.images import encode_png
 from blemish.data.tfrecords import write_examples
 from blemish.miniworld.scenes import Scene
 from blemish.miniworld.wild import Wild
@@ -36,7 +37,7 @@ def write_richhf(folder: Path, split: str, wild: list[Wild], seed: int) -> None:
     table = pa.table(
         {
             "filename": names,
-            "image": [{"bytes": _png(w.image), "path": None} for w in wild],
+            "image": [{"bytes": encode_png(w.image, optimize=True), "path": None} for w in wild],
             "caption": [w.caption for w in wild],
         },
         schema=pa.schema(
@@ -72,7 +73,7 @@ def write_hps(folder: Path, scenes: list[Scene], tars: int, seed: int) -> None:
                     {
                         "__key__": f"scene_{seed}_{i:05d}",
                         "json": json.dumps(about).encode(),
-                        "png": _png(scene.image),
+                        "png": encode_png(scene.image, optimize=True),
                     }
                 )
 
@@ -116,12 +117,6 @@ def _annotation(damage: np.ndarray, rng: np.random.Generator) -> np.ndarray:
             radius = np.sqrt(near.sum() / np.pi) * scale * rng.uniform(1.0, 1.5)
             pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=1)
     return np.asarray(marks)
-
-
-def _png(image: np.ndarray) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(image).save(stream, "PNG", optimize=True)
-    return stream.getvalue()
 
 
 def _jpeg(image: np.ndarray) -> bytes:

@@ -8,7 +8,6 @@ below, and is undecided otherwise. A case holds if all its comparisons do, and f
 from __future__ import annotations
 
 import itertools
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -16,13 +15,12 @@ import numpy as np
 import pandas as pd
 
 from blemish.errors import UserError
-from blemish.evaluation.measures import iou
+from blemish.evaluation.intervals import paired_draws, percentiles
 from blemish.experiments import Detector
 from blemish.report.settings import combinations
 from blemish.report.tables import signed
 from blemish.report.text import escape_markdown, markdown, without_repeats
 
-DRAWS = 2000  # bootstrap samples
 VERDICTS = ("fails", "not run", "undecided")  # what keeps a case from holding, strongest first
 HEADER = ["Claim", "Source", "Case", "Weakest comparison", "Difference", "Gain", "Paper's numbers", "Verdict"]
 LEGEND = (
@@ -88,10 +86,7 @@ def _detector(name: str, text: str, filled: Mapping[str, str]) -> Detector:
 
 
 def bootstrap(results: Results) -> dict[Detector, np.ndarray]:
-    """The IoU of each detector in %, followed by DRAWS bootstrap draws of it: (1 + DRAWS,).
-
-    A draw takes test images with replacement, the same ones for every detector (paired); of a detector with
-    several seeds, it draws the seeds too. The estimate is the mean over seeds.
+    """The IoU of each detector in %, followed by bootstrap draws of it (`intervals.paired_draws`).
 
     Args:
         results: per detector and seed the per-image counts, with columns id, tp, fp, fn (pixels).
@@ -100,17 +95,12 @@ def bootstrap(results: Results) -> dict[Detector, np.ndarray]:
         UserError: the detectors were not evaluated on the same images.
     """
     ids = sorted(next(iter(results.values()))[0]["id"])
-    images = len(ids)
-    drawn = np.random.default_rng(0).multinomial(images, np.full(images, 1 / images), size=DRAWS)
-    weights = np.vstack([np.ones(images), drawn])  # (1 + draws, images)
-    ious = {}
-    for detector, frames in results.items():
-        seeds = _iou(np.stack([_counts(frame, ids, detector) for frame in frames]) @ weights.T)
-        rng = np.random.default_rng(zlib.crc32("/".join(detector).encode()))  # whatever else is judged
-        chosen = rng.integers(len(seeds), size=(len(seeds), DRAWS))
-        draws = np.take_along_axis(seeds[:, 1:], chosen, axis=0).mean(axis=0)
-        ious[detector] = np.append(seeds[:, 0].mean(), draws)
-    return ious
+    return paired_draws(
+        {
+            detector: np.stack([_counts(frame, ids, detector) for frame in frames])
+            for detector, frames in results.items()
+        }
+    )
 
 
 def _counts(frame: pd.DataFrame, ids: Sequence[str], detector: Detector) -> np.ndarray:
@@ -124,17 +114,11 @@ def _counts(frame: pd.DataFrame, ids: Sequence[str], detector: Detector) -> np.n
     return np.stack([frame["tp"], frame["tp"] + frame["fp"] + frame["fn"]]).astype(float)
 
 
-def _iou(counts: np.ndarray) -> np.ndarray:
-    """(seeds, 2, draws) -> (seeds, draws), by the rule of every other number of the run."""
-    return iou(counts[:, 0, :, None], counts[:, 1, :, None])
-
-
 def difference(comparison: Comparison, ious: Mapping[Detector, np.ndarray]) -> tuple[float, float, float]:
     """Estimate and 95 % percentile interval of mean(higher) - times * mean(lower), in points of IoU."""
     higher, lower = (np.mean([ious[name] for name in side], axis=0) for side in comparison[:2])
     contrast = higher - comparison.times * lower
-    low, high = np.percentile(contrast[1:], [2.5, 97.5])
-    return float(contrast[0]), float(low), float(high)
+    return float(contrast[0]), *percentiles(contrast[1:])
 
 
 def verdict(low: float, high: float) -> str:

@@ -1,4 +1,4 @@
-"""One's own images: files of any size and mode, found in folders, named safely, framed like all others.
+"""Images of your own: files of any size and mode, found in folders, named safely, framed like all others.
 
 An image's prompt is the text file of its stem, if there is one. Its mask, where masks are given, is the image of the
 same stem in another folder.
@@ -47,7 +47,7 @@ def find(paths: Iterable[str | PathLike]) -> list[Found]:
     Ids are the files' stems as `safe_names` has them.
 
     Raises:
-        UserError: a path does not exist, or there is no image.
+        UserError: a path does not exist, or none of the files is an image.
     """
     files: dict[Path, tuple[Path, str]] = {}
     given = [Path(path) for path in paths]
@@ -61,9 +61,9 @@ def find(paths: Iterable[str | PathLike]) -> list[Found]:
         elif path.is_file():
             files.setdefault(path.resolve(), (path, _text(Path(path.name))))
         else:
-            raise UserError(f"there is no file or folder {path}.")
+            raise UserError(f"{path} is neither a file nor a folder: correct the path.")
     if not files:
-        raise UserError(f"{', '.join(map(str, given))} holds no image: {', '.join(SUFFIXES)} are looked for.")
+        raise UserError(f"{', '.join(map(str, given))} is without images: put some there, as {', '.join(SUFFIXES)}.")
     ids = safe_names({path.as_posix(): path.stem for path, _ in files.values()})
     return [Found(id_, path, name) for id_, (path, name) in zip(ids, files.values(), strict=True)]
 
@@ -77,7 +77,7 @@ def safe_names(wanted: Mapping[str, str]) -> list[str]:
     """Names that are safe as files' on any system, and differ even where case does not count.
 
     Args:
-        wanted: what tells things apart -> the name that each would have; where two names would be the same, both get
+        wanted: something unique -> the name that each would have; where two names would be the same, both get
             a digest of the former.
     """
     names = [re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip(".-")[:LONGEST_NAME] or "image" for name in wanted.values()]
@@ -104,7 +104,7 @@ def read(found: Found, size: int, mask: Path | None = None) -> tuple[Record, tup
         The record, and width and height of the original.
 
     Raises:
-        UserError: a file is no image that can be read, or the mask has another size.
+        UserError: a file is not an image that can be read, or the mask has another size.
     """
     image = _decode(found.path, images.decode_rgb)
     pixels = scale(image, size)
@@ -172,7 +172,7 @@ def frame_part(folder: str | PathLike, part: int, parts: int, size: int, out: st
         ledger: CSV to write, a row per file: `LEDGER`; why it was refused, or nothing.
 
     Raises:
-        UserError: there is no such folder, or it holds no image.
+        UserError: the folder is missing, or without images.
     """
     rows: list[Mapping] = []
 
@@ -202,7 +202,7 @@ def listings(pools: Mapping[str, Mapping]) -> dict[str, str]:
         pools: name -> `images`, a folder.
 
     Raises:
-        UserError: there is no such folder, or it holds no image.
+        UserError: the folder is missing, or without images.
     """
     found = {}
     for pool, source in pools.items():

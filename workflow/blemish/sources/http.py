@@ -32,7 +32,7 @@ CHUNK = 1 << 20
 WHAT_TO_DO = {
     401: "it wants a login: get access there, or name another mirror in the config",
     403: "it forbids the download: accept its licence there, or name another mirror in the config",
-    404: "there is no such file: correct the address in the config, or name another mirror",
+    404: "the file is missing there: correct the address in the config, or name another mirror",
     410: "the file is gone for good: name another mirror in the config",
 }
 
@@ -120,10 +120,14 @@ def _fetch(url: str, part: Path) -> None:
                 _receive(response, file)
                 return
             except requests.exceptions.SSLError as error:
-                raise UserError(f"the certificate of {url} is not trusted ({error}): mend that first.") from error
+                raise UserError(
+                    f"the certificate of {url} is not trusted ({error}): install it, or name another mirror."
+                ) from error
             except (_MayPass, requests.RequestException, urllib3.exceptions.HTTPError) as error:
                 if isinstance(error, ValueError):  # how requests marks an address that cannot be right
-                    raise UserError(f"{url} is no address to download from ({error}).") from error
+                    raise UserError(
+                        f"{url} is not an address to download from ({error}): correct it in the config."
+                    ) from error
                 failures = 1 if file.tell() > furthest else failures + 1
                 furthest = max(furthest, file.tell())
                 _wait(url, error, failures, file.tell())

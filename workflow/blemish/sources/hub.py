@@ -1,7 +1,7 @@
 """Repositories of the Hugging Face hub, or local folders of the same layout (`file:folder`).
 
 A remote file is read in ranges, each asked for again until the network or the server is back.
-HF_TOKEN, HF_HOME, HF_ENDPOINT, HF_HUB_OFFLINE and proxies are the hub client's own business.
+HF_TOKEN, HF_HOME, HF_ENDPOINT, HF_HUB_OFFLINE and proxies are read by the hub's client.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -20,6 +20,7 @@ from typing import BinaryIO
 from blemish.data.files import atomic_folder
 from blemish.errors import UserError
 from blemish.sources.fetch import local_path
+from blemish.sources.settings import Model, Repository
 
 # The components that `diffusion.Diffusion` loads, in full precision: not their other copies in the repository.
 COMPONENTS = ("vae", "unet", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler")
@@ -33,72 +34,74 @@ PASSING = (408, 425, 429, 500, 502, 503, 504)
 logger = logging.getLogger("blemish.hub")
 
 
-def list_files(source: Mapping, pattern: str) -> list[str]:
+def list_files(source: Repository, pattern: str) -> list[str]:
     """Paths within a data set's `repo` that match `pattern`, sorted.
 
     Raises:
-        UserError: there is no such repository or folder, or nothing in it matches.
+        UserError: the repository or folder is missing, or nothing in it matches.
     """
-    folder = local_path(source["repo"])
+    folder = local_path(source.repo)
     if folder is not None:
         names = _files_below(folder)
     else:
         from huggingface_hub import HfApi
 
         with _explained(source):
-            names = HfApi().list_repo_files(source["repo"], revision=source.get("revision"), repo_type="dataset")
+            names = HfApi().list_repo_files(source.repo, revision=source.revision, repo_type="dataset")
     found = sorted(name for name in names if fnmatch.fnmatch(name, pattern))
     if not found:
-        raise UserError(f"{source['repo']} holds nothing like {pattern}: check `repo` in the config.")
+        raise UserError(f"{source.repo} holds nothing like {pattern}: check `repo` in the config.")
     return found
 
 
 @contextmanager
-def open_file(source: Mapping, name: str) -> Iterator[BinaryIO]:
+def open_file(source: Repository, name: str) -> Iterator[BinaryIO]:
     """Opens one file of a data set for reading; a remote one is read in ranges, nothing is stored."""
-    folder = local_path(source["repo"])
+    folder = local_path(source.repo)
     if folder is not None:
         with open(folder / name, "rb") as file:
             yield file
         return
     from huggingface_hub import HfFileSystem
 
-    path = f"datasets/{source['repo']}/{name}"
+    path = f"datasets/{source.repo}/{name}"
     with (
         _explained(source),
-        HfFileSystem().open(path, "rb", revision=source.get("revision"), cache_type="none") as file,
+        HfFileSystem().open(path, "rb", revision=source.revision, cache_type="none") as file,
     ):
         yield Patient(file)
 
 
-def fetch_model(source: Mapping, destination: Path) -> None:
-    """Brings a diffusers pipeline's configs, tokenizers and networks to a folder, all or none; pickles stay out.
+def fetch_model(source: Model, destination: Path) -> None:
+    """Brings a diffusers pipeline's configs, tokenizers and networks to a folder, all or none; without pickles.
 
     A remote model goes through the hub's cache (HF_HOME), from which it is hard-linked where that is possible.
 
     Raises:
-        UserError: the model is not to be had; the sentence says what to do.
+        UserError: the model cannot be fetched.
     """
-    folder = local_path(source["repo"])
+    folder = local_path(source.repo)
     if folder is None:
         from huggingface_hub import snapshot_download
 
         with _explained(source):
             folder = Path(
                 snapshot_download(
-                    source["repo"],
-                    revision=source.get("revision"),
+                    source.repo,
+                    revision=source.revision,
                     allow_patterns=PATTERNS,
                     ignore_patterns=OTHER_COPIES,
                 )
             )
-        logger.info("%s at commit %s", source["repo"], folder.name)
+        logger.info("%s at commit %s", source.repo, folder.name)
         bring = _link
     else:
         bring = shutil.copyfile
     names = [name for name in _files_below(folder) if _is_wanted(name)]
     if "model_index.json" not in names:
-        raise UserError(f"{source['repo']} holds no model_index.json: it is no diffusers pipeline.")
+        raise UserError(
+            f"{source.repo} is not a diffusers pipeline, it lacks model_index.json: check `repo` in the config."
+        )
     with atomic_folder(destination) as temporary:
         for name in names:
             (temporary / name).parent.mkdir(parents=True, exist_ok=True)
@@ -116,7 +119,7 @@ def _files_below(folder: Path) -> list[str]:
     A link into the blobs of the hub cache that the folder is part of (models--x/snapshots/y) stays within.
     """
     if not folder.is_dir():
-        raise UserError(f"there is no folder {folder}, which the config names as a source: put it there.")
+        raise UserError(f"the folder {folder}, which the config names as a source, is missing: put it there.")
     root = folder.resolve()
     roots = [root, root.parents[1] / "blobs"] if root.parent.name == "snapshots" else [root]
     files = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -134,11 +137,11 @@ def _link(source: Path, destination: Path) -> None:
 
 
 @contextmanager
-def _explained(source: Mapping) -> Iterator[None]:
+def _explained(source: Repository) -> Iterator[None]:
     """Turns the hub's errors into one sentence."""
     from huggingface_hub import errors
 
-    where = f"{source['repo']} at revision {source.get('revision') or 'main'}"
+    where = f"{source.repo} at revision {source.revision or 'main'}"
     try:
         yield
     except errors.GatedRepoError as error:
@@ -148,7 +151,7 @@ def _explained(source: Mapping) -> Iterator[None]:
             f"{where} is not there, or not for you: check `repo` in the config, or set HF_TOKEN."
         ) from error
     except errors.RevisionNotFoundError as error:
-        raise UserError(f"{where}: there is no such revision; give another in the config.") from error
+        raise UserError(f"{where} does not have this revision: give another in the config.") from error
     except (errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError) as error:
         raise UserError(
             f"{where} cannot be reached: run `snakemake sources` where there is a network, or unset HF_HUB_OFFLINE."

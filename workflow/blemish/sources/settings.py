@@ -29,14 +29,21 @@ class Records(Settings):
     """The test split."""
 
 
-class Images(Settings):
+class Repository(Settings):
+    """A repository of the Hugging Face hub, or a local folder of its layout."""
+
+    repo: Text
+    """Its name on the hub, or `file:` and a folder."""
+    revision: str | None = None
+    """Its revision; null is the newest."""
+
+
+class Images(Repository):
     """The images that RichHF-18k names."""
 
     repo: Text
     """A data set of the hub with columns filename, image, caption (or Pick-a-Pic's), or `file:` and a folder with
     `data/{split}-*.parquet`."""
-    revision: str | None = None
-    """Its revision; null is the newest."""
     missing_allowed: Share
     """Share of images that may be missing or unreadable before the run stops; 0 is strict."""
 
@@ -52,13 +59,11 @@ class RichHF(Settings):
     ASSUME: the paper does not say where it took them from; this is a mirror that joined them."""
 
 
-class HPS(Settings):
+class HPS(Repository):
     """The Human Preference Synthetic data set."""
 
     repo: Text
     """A data set of the hub with WebDataset tars `data/*.tar`, or `file:` and a folder of that layout."""
-    revision: str | None = None
-    """Its revision; null is the newest."""
     tars: Count
     """How many tars the images are drawn from; the data set has 69.
 
@@ -69,13 +74,11 @@ class HPS(Settings):
     ASSUME: the paper does not say which; the short one fits the 77 tokens of the text encoder."""
 
 
-class Model(Settings):
+class Model(Repository):
     """A model of the hub."""
 
     repo: Text
     """A model of the hub in diffusers' format, or `file:` and a folder."""
-    revision: str | None = None
-    """Its revision; null is the newest."""
 
 
 class Sources(Settings):

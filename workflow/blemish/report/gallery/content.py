@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from blemish.data.images import run_lengths
 from blemish.data.records import Record
 from blemish.evaluation.measures import confusion, iou
 from blemish.report import figures
@@ -113,13 +114,6 @@ def collect(sets: Iterable[CorruptedSet], count: int, seed: int, predict: Predic
             )
         content["sets"].append([group.pool, group.recipe, group.backbone])
     return content
-
-
-def run_lengths(mask: np.ndarray) -> list[int]:
-    """A mask (h, w) bool as lengths of its runs, row after row: False first (0 if it begins with True)."""
-    flat = np.concatenate([[False], mask.ravel(), [not mask.ravel()[-1]]])
-    changes = np.flatnonzero(flat[1:] != flat[:-1])
-    return np.diff(changes, prepend=0).tolist()
 
 
 def _add_clean(group: CorruptedSet, chosen: pd.DataFrame, known: dict, clean: list) -> None:

@@ -7,7 +7,7 @@ jpg_0, image_1_uid, jpg_1, caption. Only the columns and row groups that are nee
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from os import PathLike
 from pathlib import PurePosixPath
 
@@ -19,6 +19,7 @@ from blemish.data.records import Record, clean, write_records
 from blemish.errors import UserError
 from blemish.sources import hub
 from blemish.sources.framing import scale
+from blemish.sources.settings import Images
 
 # (column of the id or file name, column of the encoded image)
 JOINED = [("filename", "image")]
@@ -29,7 +30,7 @@ NAMED = 20  # missing images that the log names
 logger = logging.getLogger("blemish.images")
 
 
-def fetch_images(ids: Sequence[str], split: str, source: Mapping, size: int, out: str | PathLike) -> None:
+def fetch_images(ids: Sequence[str], split: str, source: Images, size: int, out: str | PathLike) -> None:
     """Writes the images of `ids` as records in the mirror's order, the shorter side scaled to `size`.
 
     They are cropped only when they are joined with their masks, which cover the whole image.
@@ -37,12 +38,12 @@ def fetch_images(ids: Sequence[str], split: str, source: Mapping, size: int, out
     Args:
         ids: the images wanted; a mirror's id is the stem of its file name, or the uid.
         split: the mirror's files are `data/{split}-*.parquet`.
-        source: `repo` (a data set of the hub, or `file:folder`), `revision`, `missing_allowed` (a share).
+        source: the mirror, and the share of the images that it may lack.
         size: pixels.
         out: the shard to write.
 
     Raises:
-        UserError: more than the share `missing_allowed` is not there or cannot be read.
+        UserError: more than the share `missing_allowed` is missing or cannot be read.
     """
     wanted = set(ids)
 
@@ -63,19 +64,19 @@ def fetch_images(ids: Sequence[str], split: str, source: Mapping, size: int, out
     if wanted:
         first = sorted(wanted)[:NAMED]
         logger.warning("%d of %d images are missing: %s ...", len(wanted), len(ids), ", ".join(first))
-    if len(wanted) > source["missing_allowed"] * len(ids):
+    if len(wanted) > source.missing_allowed * len(ids):
         raise UserError(
-            f"{source['repo']} lacks {len(wanted)} of the {len(ids)} images of RichHF's {split} split, "
-            f"{min(wanted)} for one: give another mirror, or raise sources.richhf.images.missing_allowed."
+            f"{source.repo} lacks {len(wanted)} of the {len(ids)} images of RichHF's {split} split, "
+            f"such as {min(wanted)}: give another mirror, or raise sources.richhf.images.missing_allowed."
         )
 
 
-def _rows(source: Mapping, name: str, wanted: set[str]) -> Iterator[tuple[str, bytes, str]]:
+def _rows(source: Images, name: str, wanted: set[str]) -> Iterator[tuple[str, bytes, str]]:
     """(id, encoded image, prompt) of the wanted rows of one file, each id once; `wanted` shrinks meanwhile."""
     try:
         # In this thread alone: threads of Arrow's that still hold the stream abort the process at its end.
         with hub.open_file(source, name) as stream, pq.ParquetFile(stream, pre_buffer=False) as file:
-            columns = _layout(file, f"{source['repo']}/{name}")
+            columns = _layout(file, f"{source.repo}/{name}")
             for group in range(file.num_row_groups):
                 uids = file.read_row_group(group, columns=[uid for uid, _ in columns], use_threads=False)
                 for uid, image in columns:
@@ -91,7 +92,9 @@ def _rows(source: Mapping, name: str, wanted: set[str]) -> Iterator[tuple[str, b
     except (pa.ArrowException, OSError, ValueError, TypeError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        raise UserError(f"{source['repo']}/{name} is no Parquet file, or is damaged ({error}).") from error
+        raise UserError(
+            f"{source.repo}/{name} is damaged or not a Parquet file ({error}): give another mirror."
+        ) from error
 
 
 def _layout(file: pq.ParquetFile, where: str) -> list[tuple[str, str]]:
@@ -99,7 +102,9 @@ def _layout(file: pq.ParquetFile, where: str) -> list[tuple[str, str]]:
     for columns in (JOINED, PICK_A_PIC):
         if names.issuperset({PROMPT, *(name for pair in columns for name in pair)}):
             return columns
-    raise UserError(f"{where} has the columns {', '.join(sorted(names))}: that is no layout known here.")
+    raise UserError(
+        f"{where} has the columns {', '.join(sorted(names))}: none of the known layouts. Give another mirror."
+    )
 
 
 def _contents(column: pa.ChunkedArray) -> list[bytes]:

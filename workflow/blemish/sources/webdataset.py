@@ -22,7 +22,7 @@ REQUEST = 16 * 2**20  # bytes asked for at a time
 PADDING = 2**20  # bytes that may follow the last member; tars are padded with zeros
 NAMED = 10  # skipped members that are named, for each reason
 
-logger = logging.getLogger("blemish.tars")
+logger = logging.getLogger("blemish.webdataset")
 
 
 class Sample(NamedTuple):
@@ -50,8 +50,8 @@ class Skipped:
 def read_samples(stream: BinaryIO, skipped: Skipped) -> Iterator[Sample]:
     """Yields the samples `<key>.json` + `<key>.jpg|jpeg|png` of a tar in its order.
 
-    Left out are members that are links, devices, absolute or lead upwards, or whose names cannot be printed; twofold
-    members; and samples without a readable JSON or without an image.
+    Left out are members that are links, devices, absolute or lead upwards, or whose names cannot be printed;
+    members that come twice; and samples without a readable JSON or without an image.
 
     Raises:
         UserError: the tar is damaged or cut off.
@@ -85,9 +85,9 @@ def read_samples(stream: BinaryIO, skipped: Skipped) -> Iterator[Sample]:
                         _give_up(waiting, next(iter(waiting)), skipped)
             end = archive.offset
     except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:  # headers of nonsense
-        raise UserError(f"{skipped.tar} is damaged or cut off ({error}): fetch it anew.") from error
+        raise UserError(f"{skipped.tar} is damaged or cut off ({error}): fetch it again.") from error
     if size - end > PADDING:
-        raise UserError(f"{skipped.tar} is damaged at byte {end:,} of {size:,}: fetch it anew.")
+        raise UserError(f"{skipped.tar} is damaged at byte {end:,} of {size:,}: fetch it again.")
     for key in list(waiting):
         _give_up(waiting, key, skipped)
 
@@ -95,7 +95,7 @@ def read_samples(stream: BinaryIO, skipped: Skipped) -> Iterator[Sample]:
 def _fault(member: tarfile.TarInfo) -> str | None:
     path = PurePosixPath(member.name)
     if not member.name.isprintable():
-        return "its name holds control characters, or is no UTF-8"
+        return "its name holds control characters, or is not UTF-8"
     if not member.isfile() and not member.isdir():
         return "it is a link or a device"
     if path.is_absolute() or ".." in path.parts:

@@ -1,0 +1,72 @@
+"""Bootstrap intervals: as wide as they should be, paired where they say so."""
+
+import numpy as np
+import pytest
+from judged import frame, images
+
+from blemish.evaluation.evaluate import summarise
+from blemish.evaluation.intervals import DRAWS, paired_draws, percentiles
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says():
+    whole = frame(images(2000, size=8, share=0.1))
+    tp, union = whole["tp"].sum(), (whole["tp"] + whole["fp"] + whole["fn"]).sum()
+    covered = 0
+    for seed in range(60):
+        drawn = summarise(whole.sample(60, random_state=seed))
+        covered += drawn["iou_low"] <= 100 * tp / union <= drawn["iou_high"]
+        assert drawn["iou_low"] <= drawn["iou"] <= drawn["iou_high"]
+    assert 52 <= covered <= 60  # 95 % of 60 is 57, with a standard deviation of 1.7
+
+
+def test_a_detector_that_finds_nothing_has_no_width():
+    pairs = [(np.zeros_like(p), truth) for p, truth in images(5)]
+    summary = summarise(frame(pairs))
+    assert (summary["iou"], summary["iou_low"], summary["iou_high"]) == (0, 0, 0)
+
+
+def test_one_image_says_nothing_about_others():
+    summary = summarise(frame(images(1)))
+    assert (summary["iou_low"], summary["iou_high"]) == (0, 100)
+
+
+def counts(rows):
+    """(1 seed, 2, images): pixels of the intersection and of the union."""
+    tp, fp, fn = (rows[name].to_numpy(float) for name in ("tp", "fp", "fn"))
+    return np.stack([tp, tp + fp + fn])[None]
+
+
+A, B = ("hps", "a", "swin-t"), ("hps", "b", "swin-t")
+
+
+def test_a_paired_difference_is_surer_than_two_intervals():
+    rng = np.random.default_rng(1)
+    hard = [(p * scale, truth) for (p, truth), scale in zip(images(60), rng.uniform(0.5, 1, 60), strict=True)]
+    better, worse = frame(hard), frame([(0.97 * p, truth) for p, truth in hard])
+    draws = paired_draws({A: counts(better), B: counts(worse)})
+    difference = draws[A] - draws[B]
+    assert difference[0] == pytest.approx(summarise(better)["iou"] - summarise(worse)["iou"])
+    low, high = percentiles(difference[1:])
+    assert 0 < low < difference[0] < high
+    assert high - low < summarise(better)["iou_high"] - summarise(better)["iou_low"]
+
+
+def test_percentiles_of_one_detector_lie_near_its_own_interval():
+    rows = frame(images(100, share=0.1))
+    low, high = percentiles(paired_draws({A: counts(rows)})[A][1:])
+    summary = summarise(rows)
+    assert (low, high) == pytest.approx((summary["iou_low"], summary["iou_high"]), abs=0.4)
+
+
+def test_what_else_is_judged_changes_no_draw():
+    first, second = counts(frame(images(20, 1))), counts(frame(images(20, 2)))
+    seeds = np.concatenate([first, second])
+    alone, together = paired_draws({B: seeds}), paired_draws({A: first, B: seeds})
+    assert alone[B].shape == (1 + DRAWS,) and np.array_equal(alone[B], together[B])
+
+
+def test_seeds_are_drawn_with_the_images():
+    first, second = counts(frame(images(20, 1))), counts(frame(images(20, 1, skill=0.5)))
+    low, high = percentiles(paired_draws({A: np.concatenate([first, second])})[A][1:])
+    narrow = percentiles(paired_draws({A: np.concatenate([first, first])})[A][1:])
+    assert high - low > 2 * (narrow[1] - narrow[0])
