@@ -3,10 +3,14 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 os.environ["PYTHONPATH"] = str(Path(__file__).parents[1] / "workflow")
 os.environ["OMP_NUM_THREADS"] = "1"
+# A busy machine does not make the code wrong: no example fails by the clock.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(items):

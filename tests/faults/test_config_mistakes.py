@@ -173,6 +173,11 @@ def test_a_recipe_with_a_fault(folder, data):
     assert (f"recipes.{name}.{key} is" in said and "allowed: " in said) or "finite" in said
 
 
+def test_a_recipe_that_is_not_a_section(folder):
+    said = complaint(folder, "corruptions", lambda section: section.update({"blur-30": 5}), ("recipes",))
+    assert said.endswith("recipes.blur-30 is 5; allowed: a section of keys.")
+
+
 def test_a_parameter_of_another_method(folder):
     said = complaint(folder, "corruptions", lambda recipe: recipe.update(degrees=90), ("recipes", "blur-30"))
     assert "recipes.blur-30.degrees is not a key" in said and "allowed: method, step, sigma." in said
@@ -248,6 +253,10 @@ def test_a_figure_that_names_what_is_not_there(folder, keys, value, words):
     [
         ({"order": ["hps/blurr-30/swin-t"]}, "order.0 is hps/blurr-30/swin-t: unknown supervision 'blurr-30', did"),
         ({"order": ["{set}/pseudo/swin-t"]}, "order.0 is {set}/pseudo/swin-t, and over and across fill in nothing"),
+        (
+            {"over": {"b": ["x/y"]}, "order": ["hps/pseudo/{b}"]},
+            "is hps/pseudo/{b}, and over and across fill in b",
+        ),
         ({"over": {"b": ["swin-u"]}, "order": ["hps/pseudo/{b}"]}, "unknown backbone 'swin-u', did you mean 'swin-t'?"),
         ({"order": ["hps/pseudo/swin-t"], "above": ["hps/human/swin-t"]}, "has above, order; allowed: order, or"),
         ({}, "has no comparison; allowed: order, or all and above"),

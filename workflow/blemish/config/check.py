@@ -25,6 +25,7 @@ from blemish.report.settings import combinations
 from blemish.settings import Name, Settings
 from blemish.words import closest
 
+DETECTOR = "train_set/supervision/backbone, with {name} for what over and across fill in"
 COMMAND_LINE = "the command line (--config)"
 LONGEST = 60  # characters of a value that a message quotes
 RESERVED = ("richhf-100", "train", "test", "100")  # files of results/*/sets; no pool may be called so
@@ -290,12 +291,12 @@ class _Fault(NamedTuple):
 
 def _locate(error: Mapping, value: object, node: dict) -> _Fault:
     """Where in a value, and in what the schema says of it, one of pydantic's errors lies."""
-    kind_, path, choice = error["type"], list(error["loc"]), None
+    fault, path, choice = error["type"], list(error["loc"]), None
     keys: Keys = ()
     if path and path[-1] == "[key]":
-        kind_ = "name"
+        fault = "name"
         path.pop()
-    key = path.pop() if path and kind_ in ("missing", "extra_forbidden", "name") else ""
+    key = path.pop() if path and fault in ("missing", "extra_forbidden", "name") else ""
     for part in path:
         if "discriminator" in node:
             node = node["discriminator"]["mapping"][part]
@@ -303,9 +304,9 @@ def _locate(error: Mapping, value: object, node: dict) -> _Fault:
             choice = keys
         else:
             keys, value, node = (*keys, part), inside, child(node, part)
-    if kind_ == "string_pattern_mismatch" and keys and error["input"] == keys[-1] != value:
+    if fault == "string_pattern_mismatch" and keys and error["input"] == keys[-1] != value:
         return _Fault("name", keys[:-1], None, {}, keys[-1], {}, None)
-    return _Fault(kind_, keys, value, node, key, error.get("ctx", {}), choice)
+    return _Fault(fault, keys, value, node, key, error.get("ctx", {}), choice)
 
 
 def _explain(fault: _Fault, above: Keys) -> Mistake:
@@ -348,7 +349,7 @@ def _allowed(fault: _Fault, choices: Sequence[Mapping]) -> str:
         return "text that is not empty"
     if fault.type == "multiple_of":
         return f"a multiple of {bounds['multiple_of']}"
-    return " or ".join(WORDS.get(way.get("type"), kind(way)) for way in choices)
+    return " or ".join(dict.fromkeys(WORDS.get(way.get("type"), kind(way)) for way in choices))
 
 
 def _as_number(value: object, choices: Sequence[Mapping]) -> str:
@@ -438,15 +439,16 @@ def _check_claim(keys: Keys, claim: Mapping, known: Sequence[Sequence[str]]) -> 
         has = ", ".join(forms) or "no comparison"
         yield Mistake(keys, f"has {has}; allowed: order, or all and above, or mean and above")
     for filled in combinations(claim.get("over", {}) | claim.get("across", {})):
-        for keys_, text in (((*keys, form, i), text) for form in forms for i, text in enumerate(claim[form])):
+        for place, text in (((*keys, form, i), text) for form in forms for i, text in enumerate(claim[form])):
             try:
-                names = text.format(**filled).split("/")
-            except (KeyError, IndexError, AttributeError, ValueError):
-                yield Mistake(keys_, f"is {text}, and over and across fill in {', '.join(filled) or 'nothing'}")
+                names = experiments.Detector(*text.format(**filled).split("/"))
+            except (KeyError, IndexError, AttributeError, ValueError, TypeError):
+                axes = ", ".join(filled) or "nothing"
+                yield Mistake(place, f"is {text}, and over and across fill in {axes}; allowed: {DETECTOR}")
                 return
-            for field, name, there in zip(experiments.Detector._fields, names, known, strict=True):
+            for field, name, there in zip(names._fields, names, known, strict=True):
                 if name not in there:
-                    yield Mistake(keys_, f"is {text}: unknown {field} {name!r}{_choice(name, there)}")
+                    yield Mistake(place, f"is {text}: unknown {field} {name!r}{_choice(name, there)}")
 
 
 def _misfits(config: Mapping) -> Iterator[Mistake]:
