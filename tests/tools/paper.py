@@ -12,6 +12,12 @@ def _config() -> dict:
     return load()
 
 
+def parameters(method: str) -> dict:
+    """A method's own parameters in the first recipe that has it."""
+    recipe = next(recipe for recipe in _config()["recipes"].values() if recipe["method"] == method)
+    return {name: value for name, value in recipe.items() if name not in ("method", "step")}
+
+
 def renoise(**changes) -> ReNoise:
     return ReNoise(**_config()["renoise"] | changes)
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from paper import renoise
+from paper import parameters, renoise
 from safetensors.torch import load_file
 
 from blemish.corruption.corrupt import corrupt_shard
@@ -195,7 +195,7 @@ def test_the_image_latent_is_corrupted_inside_the_mask_alone(tmp_path, diffusion
 
 @pytest.mark.parametrize("method", ["proposed", "gaussian", "rotation", "blur", "downscale"])
 def test_every_method_goes_through_and_an_interruption_changes_nothing(tmp_path, diffusion, shard, inverted, method):
-    recipe = {"name": method, "method": method, "step": 49}
+    recipe = {"name": method, "method": method, "step": 49, **parameters(method)}
     whole, table = run_corruption(diffusion, shard, inverted, tmp_path / "whole.parquet", recipe)
     with pytest.MonkeyPatch.context() as patch, pytest.raises(InterruptedError):
         patch.setattr(diffusion, "embed", fails_at_third_call(diffusion.embed))
