@@ -4,6 +4,7 @@ from functools import cache
 
 from blemish.config.load import load
 from blemish.corruption.settings import ReNoise
+from blemish.detection.settings import Training
 from blemish.labels.settings import Labels
 
 
@@ -20,6 +21,11 @@ def parameters(method: str) -> dict:
 
 def renoise(**changes) -> ReNoise:
     return ReNoise(**_config()["renoise"] | changes)
+
+
+def training(**changes) -> Training:
+    own = {name: value for name, value in _config()["detectors"].items() if name in Training.model_fields}
+    return Training(**own | changes)
 
 
 def labels(**changes) -> Labels:
