@@ -18,13 +18,15 @@ from pathlib import Path
 import hardware
 import numpy as np
 import torch
-import yaml
 from torch.utils.flop_counter import FlopCounterMode
 
+from blemish.config.check import read
+from blemish.config.load import merge
 from blemish.data.digests import digest
 from blemish.data.records import Record, write_records
 from blemish.detection import models
 from blemish.detection.dataset import IN_MEMORY, BatchSampler, RecordsDataset
+from blemish.detection.settings import Detectors
 from blemish.detection.train import optimisation
 
 
@@ -35,19 +37,21 @@ def measure(configuration: dict, size: int, device: str, repeats: int) -> dict:
         {"kind", "device", "dtype", "size", "batch_size", "matrix_peak_tflops", "backbones": {name: {...}},
         "loader": {...}}
     """
-    settings = configuration["detectors"]
-    amp = settings["amp"] if device == "cuda" else None
+    settings = Detectors(**configuration["detectors"])
+    if device == "cpu":
+        settings = settings.model_copy(update={"amp": None})
+    amp = settings.amp
     peak = matrix_peak(device, amp, side=8192 if device == "cuda" else 1024)
     with tempfile.TemporaryDirectory() as folder:
-        shard = write_noise(Path(folder) / "noise.parquet", 2 * settings["batch_size"], size)
+        shard = write_noise(Path(folder) / "noise.parquet", 2 * settings.batch_size, size)
         dataset = RecordsDataset([shard])
         loader = {
-            "decoded": images_per_second(dataset, settings["batch_size"]),
-            "encoded": images_per_second(RecordsDataset([shard], memory=0), settings["batch_size"]),
+            "decoded": images_per_second(dataset, settings.batch_size),
+            "encoded": images_per_second(RecordsDataset([shard], memory=0), settings.batch_size),
             "decoded_fit": IN_MEMORY // (4 * size * size),
         }
     backbones = {
-        name: measure_training(backbone, dataset, settings, device, amp, repeats, peak)
+        name: measure_training(backbone, dataset, settings, device, repeats, peak)
         for name, backbone in configuration["backbones"].items()
     }
     return {
@@ -55,7 +59,7 @@ def measure(configuration: dict, size: int, device: str, repeats: int) -> dict:
         "device": hardware.name(device),
         "dtype": amp or "float32",
         "size": size,
-        "batch_size": settings["batch_size"],
+        "batch_size": settings.batch_size,
         "matrix_peak_tflops": peak / 1e12,
         "backbones": backbones,
         "loader": loader,
@@ -65,16 +69,15 @@ def measure(configuration: dict, size: int, device: str, repeats: int) -> dict:
 def measure_training(
     backbone: dict,
     dataset: RecordsDataset,
-    settings: dict,
+    settings: Detectors,
     device: str,
-    amp: str | None,
     repeats: int,
     peak: float,
 ) -> dict:
     """Times whole optimisation steps on one batch: transfer, forward, backward, AdamW."""
     model = models.build(backbone).to(device).train()
-    wrapper = optimisation(model, settings["lr"], settings["betas"], settings["weight_decay"], amp)
-    keys = next(iter(BatchSampler(len(dataset), settings["batch_size"], 0, 0, 1)))
+    wrapper = optimisation(model, settings)
+    keys = next(iter(BatchSampler(len(dataset), settings.batch_size, 0, 0, 1)))
     items = [dataset[key] for key in keys]
     batch = {name: [item[name] for item in items] for name in items[0]}
     counter = FlopCounterMode(display=False)
@@ -87,7 +90,7 @@ def measure_training(
         "network": digest(backbone["config"], backbone["overrides"]),
         "parameters": models.count_parameters(model),
         "iterations_per_second": 1 / seconds,
-        "images_per_second": settings["batch_size"] / seconds,
+        "images_per_second": settings.batch_size / seconds,
         "tflops": flops / 1e12,
         "share_of_peak": flops / peak,
     }
@@ -158,24 +161,12 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--out", type=Path, required=True, help="without suffix")
     arguments = parser.parse_args()
-    configuration: dict = {}
-    for path in arguments.config:
-        configuration = overlay(configuration, yaml.safe_load(path.read_text()))
+    configuration = merge(map(read, arguments.config))
     result = measure(configuration, arguments.size, arguments.device, arguments.repeats)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.with_suffix(".json").write_text(json.dumps(result, indent=2) + "\n")
     draw(result, arguments.out.with_suffix(".png"))
     print(json.dumps(result, indent=2))
-
-
-def overlay(base: dict, changes: dict) -> dict:
-    """Merges a config over another as Snakemake does."""
-    nested = {key: overlay(base[key], value) for key, value in changes.items() if _both(base.get(key), value)}
-    return base | changes | nested
-
-
-def _both(a: object, b: object) -> bool:
-    return isinstance(a, dict) and isinstance(b, dict)
 
 
 if __name__ == "__main__":

@@ -13,23 +13,24 @@ def main(out: Path, backbone: dict, training: dict, scenes: int, seed: int, iter
     from safetensors.torch import load_file, save_file
 
     from blemish.detection.dataset import ArrayDataset
+    from blemish.detection.settings import Training
     from blemish.detection.train import train
     from blemish.miniworld.generator import render
     from blemish.miniworld.scenes import CLASSES
 
     drawn = render(seed, scenes)
     dataset = ArrayDataset(np.stack([s.image for s in drawn]), np.stack([s.labels for s in drawn]))
-    settings = training | {"iterations": iterations, "lr": lr}
+    settings = Training(**training | {"iterations": iterations, "lr": lr})
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:
         train(
             dataset,
             backbone,
             Path(folder),
             Path(folder) / "state",
+            settings,
             classes=len(CLASSES),
             seed=seed,
             device="cpu",
-            **settings,
         )
         weights = load_file(Path(folder) / "weights.safetensors")
         halved = {name: t.half() if t.is_floating_point() else t for name, t in weights.items()}

@@ -5,6 +5,7 @@ from pathlib import Path
 
 def train_detector(images, masks, init, weights, backbone, settings, seed, device, state, gpus=1):
     from blemish.detection.launch import train_records
+    from blemish.detection.settings import Training
 
     train_records(
         images=[str(path) for path in images],
@@ -16,7 +17,7 @@ def train_detector(images, masks, init, weights, backbone, settings, seed, devic
         seed=int(seed),
         device=device,
         gpus=gpus,
-        **settings,
+        settings=Training(**settings),
     )
 
 

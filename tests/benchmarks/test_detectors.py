@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from benchmarks.detectors import measure, overlay
+from benchmarks.detectors import measure
+
+from blemish.config.load import load
 
 ROOT = Path(__file__).parents[2]
-SETTINGS = {"batch_size": 2, "lr": 1e-3, "betas": [0.9, 0.999], "weight_decay": 0.01, "amp": "bfloat16"}
+SETTINGS = load()["detectors"] | {"batch_size": 2}
 
 
 def test_speed_and_share_of_the_peak_follow_from_the_same_measurement(tiny):
@@ -40,8 +42,3 @@ def test_one_command_writes_numbers_and_a_picture(tmp_path, tiny):
     subprocess.run([str(part) for part in command], check=True, env=environment)
     assert json.loads((tmp_path / "out.json").read_text())["backbones"]["swin-t"]["parameters"] > 1000
     assert (tmp_path / "out.png").stat().st_size > 1000
-
-
-def test_an_overlay_changes_what_it_names():
-    base = {"a": {"b": 1, "c": 2}, "d": 3}
-    assert overlay(base, {"a": {"b": 4}}) == {"a": {"b": 4, "c": 2}, "d": 3}

@@ -88,6 +88,7 @@ INVERT = """
     """
 TRAIN = """
     from blemish.detection.launch import train_records
+    from blemish.detection.settings import Training
     config = "convnext/convnext-tiny_upernet_8xb2-amp-160k_ade20k-512x512.py"
     head = {{"in_channels": [8, 16, 32, 64], "channels": 8, "pool_scales": [1, 2]}}
     overrides = {{
@@ -97,8 +98,10 @@ TRAIN = """
     }}
     train_records(
         images=["{source}/images.parquet"], masks=None, out="detector", state="state", init=None, device="cpu",
-        backbone={{"config": config, "overrides": overrides}}, iterations=6, batch_size=2, lr=1e-3, betas=(0.9, 0.99),
-        weight_decay=0.01, warmup=0.1, seed=0, amp=None, workers=0, checkpoint_interval=2, log_interval=2,
+        backbone={{"config": config, "overrides": overrides}}, seed=0, settings=Training(
+            iterations=6, batch_size=2, lr=1e-3, betas=(0.9, 0.99), weight_decay=0.01, warmup=0.1, amp=None, workers=0,
+            checkpoint_interval=2, log_interval=2,
+        ),
     )
     """
 TABLE = """

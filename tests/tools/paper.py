@@ -4,6 +4,7 @@ from functools import cache
 
 from blemish.config.load import load
 from blemish.corruption.settings import RECIPES, Recipe, ReNoise
+from blemish.detection.settings import Training
 from blemish.labels.settings import Labels
 
 
@@ -12,8 +13,19 @@ def _config() -> dict:
     return load()
 
 
+def parameters(method: str) -> dict:
+    """A method's own parameters in the first recipe that has it."""
+    recipe = next(recipe for recipe in _config()["recipes"].values() if recipe["method"] == method)
+    return {name: value for name, value in recipe.items() if name not in ("method", "step")}
+
+
 def renoise(**changes) -> ReNoise:
     return ReNoise(**_config()["renoise"] | changes)
+
+
+def training(**changes) -> Training:
+    own = {name: value for name, value in _config()["detectors"].items() if name in Training.model_fields}
+    return Training(**own | changes)
 
 
 def labels(**changes) -> Labels:
@@ -21,6 +33,5 @@ def labels(**changes) -> Labels:
 
 
 def recipe(method: str = "proposed", step: int = 48) -> Recipe:
-    """A recipe with the method's own parameters, where it has some, as config/corruptions.yaml has them."""
-    given = next(own for own in _config()["recipes"].values() if own["method"] == method)
-    return RECIPES[method](**given | {"step": step})
+    """A recipe with the method's own parameters as config/corruptions.yaml has them."""
+    return RECIPES[method](method=method, step=step, **parameters(method))

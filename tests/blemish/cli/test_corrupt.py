@@ -59,7 +59,7 @@ def test_an_image_without_a_mask_is_named(blemish, pictures, tmp_path):
         ("propsed-40", "did you mean 'proposed-40'"),
         ("{method: blurr, step: 30}", "did you mean 'blur'"),
         ("{method: blur, step: 30, width: 2}", "width is not a key"),
-        ("{method: blur, step: 77}", "step is 77"),
+        ("{method: blur, step: 77, sigma: 2}", "step is 77"),
         ("{method: blur, step: 30, sigma: wide}", "sigma is wide"),
         ("{method: blur, step: 30, sigma: 0}", "sigma is 0"),
         ("{method: downscale, step: 30, factor: 0}", "factor is 0"),

@@ -7,7 +7,7 @@ import copy
 import numpy as np
 import pytest
 import torch
-from paper import renoise
+from paper import parameters, renoise
 
 from blemish.corruption import methods
 from blemish.corruption.diffusion import Diffusion
@@ -46,7 +46,7 @@ def test_inversion_and_resampling(absent, reference):
 def test_corruption(method):
     z = torch.empty(2, 4, 8, 8, device="meta")
     mask = latent_mask(torch.ones(2, 16, 16, dtype=torch.bool, device="meta"), z.shape[-2:])
-    z_corr = blend(mask, z, methods.load(method)(z, z, 0.5, 0.5, generators()))
+    z_corr = blend(mask, z, methods.load(method, **parameters(method))(z, z, 0.5, 0.5, generators()))
     assert z_corr.device.type == "meta" and z_corr.shape == z.shape
 
 

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from mmengine.logging import MessageHub
+from paper import training
 from torch.utils.data._utils.pin_memory import pin_memory
 
 from blemish.detection import models
@@ -16,7 +17,7 @@ from blemish.detection.train import optimisation
 @pytest.mark.parametrize("name", ["swin", "convnext"])
 def test_a_step(squares, tiny, name):
     model = models.build(tiny[name]).to("meta").train()
-    optimiser = optimisation(model, 1e-3, (0.9, 0.999), 0.01, None)
+    optimiser = optimisation(model, training(amp=None))
     optimiser.optimizer = torch.optim.AdamW(model.parameters(), fused=False)  # the fused one knows no "meta"
     samples = [ArrayDataset(*squares)[i, 0, i] for i in range(4)]
     batch = {key: [sample[key] for sample in samples] for key in samples[0]}

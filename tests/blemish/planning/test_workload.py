@@ -3,11 +3,11 @@ from collections import Counter
 import pandas as pd
 import pytest
 import torch
-import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from paper import recipe, renoise
 
+from blemish.config.load import load
 from blemish.corruption.corrupt import corrupt_shard
 from blemish.corruption.cost import alone, evaluations, shared
 from blemish.corruption.invert import invert_shard
@@ -16,14 +16,12 @@ from blemish.corruption.reconstruct import reconstruct_shard
 from blemish.corruption.renoise import invert
 from blemish.corruption.sampling import Counting, resample
 from blemish.corruption.schedule import Schedule
-from blemish.experiments import before, stored
-from blemish.jobs.fingerprint import ROOT
+from blemish.experiments import before, detectors, stored
 from blemish.planning.workload import STAGES, Sizes, read_graph, work
-from blemish.report import tables
 
 SCHEDULE = Schedule.from_config({"beta_start": 0.00085, "beta_end": 0.012, "steps_offset": 1}, 50)
-CONFIG = {name: yaml.safe_load((ROOT / f"config/{name}.yaml").read_text()) for name in ("corruptions", "tables")}
-RECIPES = CONFIG["corruptions"]["recipes"]
+PAPER = load()
+RECIPES = PAPER["recipes"]
 
 
 def ranges():
@@ -85,7 +83,7 @@ def test_what_is_stored_is_the_way_to_the_deepest(depths, expected):
 @pytest.mark.parametrize(("pool", "most", "most_alone"), [("hps", 280, 880), ("richhf-7701", 160, 400)])
 def test_tables_1_to_4_cost_at_most_what_was_promised(pool, most, most_alone):
     """At R = 1. With a reference at every step it is exactly that; late steps do without."""
-    made = [d for d in tables.detectors(CONFIG["tables"]["tables"]) if d.train_set == pool and d.supervision in RECIPES]
+    made = [d for d in detectors(PAPER["tables"]) if d.train_set == pool and d.supervision in RECIPES]
     depths = [50 - RECIPES[d.supervision]["step"] for d in made]
     always = renoise(early_below=1000)
     assert shared(depths, 5, always, SCHEDULE) == most

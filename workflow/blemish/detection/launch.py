@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from blemish.data.files import write_text
+from blemish.detection.settings import Training
 from blemish.errors import UserError
 
 PACKAGES = Path(__file__).parents[2]
@@ -21,23 +22,25 @@ def train_records(
     out: str,
     state: str,
     backbone: dict,
+    settings: Training,
+    seed: int,
+    device: str,
+    init: str | None = None,
     gpus: int = 1,
-    **settings,
 ) -> None:
     """Trains a detector on records.
 
     Args:
         images: shards of records.
         masks: shards of the masks, None where `images` hold them.
-        out: see `train.train`, as are `state`, `backbone` and all of `settings`; strings and numbers only.
-        state: see `out`.
-        backbone: see `out`.
+        out: see `train.train`, as are `state`, `backbone`, `settings`, `seed`, `device` and `init`.
         gpus: GPUs that train this one detector together; the batch is shared among them.
 
     Raises:
         UserError: see `train.train`; or a process of several failed, and the log says why.
     """
-    job = {"images": images, "masks": masks, "out": out, "state": state, "backbone": backbone, **settings}
+    job = {"images": images, "masks": masks, "out": out, "state": state, "backbone": backbone, "init": init}
+    job |= {"settings": settings.model_dump(mode="json"), "seed": seed, "device": device}
     if gpus <= 1:
         _train(job)
         return
@@ -57,7 +60,8 @@ def _train(job: dict) -> None:
     from blemish.detection.train import train
 
     dataset = RecordsDataset(job.pop("images"), job.pop("masks"))
-    train(dataset, **{**job, "out": Path(job["out"]), "state": Path(job["state"])})
+    settings = Training(**job.pop("settings"))
+    train(dataset, settings=settings, **{**job, "out": Path(job["out"]), "state": Path(job["state"])})
 
 
 if __name__ == "__main__":

@@ -29,10 +29,12 @@ from blemish.data.files import atomic, atomic_folder, write_text
 from blemish.data.tensors import save
 from blemish.detection import checkpoints, curves, models  # noqa: F401  curves registers itself
 from blemish.detection.dataset import BatchSampler, SegmentationDataset
+from blemish.detection.settings import Training
 from blemish.errors import UserError
 
 log = logging.getLogger(__name__)
 
+SHAPING = {"iterations", "batch_size", "lr", "betas", "weight_decay", "warmup"}  # settings that the weights follow from
 VERSIONS = ("torch", "mmsegmentation", "mmengine", "mmcv-lite", "numpy")
 
 
@@ -41,21 +43,12 @@ def train(
     backbone: dict,
     out: Path,
     state: Path,
+    settings: Training,
     *,
-    iterations: int,
-    batch_size: int,
-    lr: float,
-    betas: tuple[float, float],
-    weight_decay: float,
-    warmup: float,
     seed: int,
     device: str,
     init: Path | None = None,
     classes: int = 2,
-    amp: str | None = None,
-    workers: int = 0,
-    checkpoint_interval: int = 1000,
-    log_interval: int = 50,
 ) -> None:
     """Trains a UPerNet by cross-entropy and AdamW; goes on from the last checkpoint in `state`.
 
@@ -67,43 +60,29 @@ def train(
         out: folder for weights.safetensors (state dict), card.json (its origin), loss.csv (loss and rate at
             each iteration) and tensorboard (the same curves as event files).
         state: private folder for checkpoints and logs; removed at success.
-        iterations: optimisation steps.
-        batch_size: images a step, over all processes.
-        lr: peak learning rate.
-        betas: of AdamW.
-        weight_decay: of AdamW; none on norms and position biases, as in mmseg's Swin config.
-        warmup: share of the iterations in [0, 1) over which the rate rises linearly; then it falls so to 0.
+        settings: how it is trained.
         seed: of everything random: classifiers, data order, augmentation, dropout.
         device: "cpu" or "cuda".
         init: weights to start from, all but the classifiers; None starts from random ones.
         classes: number of classes.
-        amp: "bfloat16" or "float16" for mixed precision on a GPU, None for float32.
-        workers: processes that read data; 0 reads in the training process.
-        checkpoint_interval: iterations between checkpoints.
-        log_interval: iterations between lines of progress.
 
     Raises:
         UserError: the settings cannot be met, or `init` does not fit the network.
     """
     rank, processes = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    _check(device, amp, batch_size, processes)
-    settings = {
+    _check(device, settings.amp, settings.batch_size, processes)
+    origin = {
         "backbone": backbone,
         "classes": classes,
         "init": _digest(init),
-        "iterations": iterations,
-        "batch_size": batch_size,
-        "lr": lr,
-        "betas": list(betas),
-        "weight_decay": weight_decay,
-        "warmup": warmup,
+        **settings.model_dump(mode="json", include=SHAPING),
         "seed": seed,
-        "amp": amp,
+        "amp": settings.amp,
         "images": len(dataset),
         "data": dataset.fingerprint,
     }
     if rank == 0:
-        _forget_other_settings(state, settings)
+        _forget_other_settings(state, origin)
         _forget_damaged(state)
     if processes > 1:
         _join(device)
@@ -112,11 +91,13 @@ def train(
     model.data_preprocessor._non_blocking = True  # mmseg's class does not take mmengine's option
     if init is not None:
         checkpoints.initialise(model, checkpoints.read(init))
-    batches = BatchSampler(len(dataset), batch_size, seed, _reached(state), iterations, rank, processes)
+    batches = BatchSampler(
+        len(dataset), settings.batch_size, seed, _reached(state), settings.iterations, rank, processes
+    )
     loader = DataLoader(
         dataset,
         batch_sampler=batches,
-        num_workers=workers,
+        num_workers=settings.workers,
         collate_fn=pseudo_collate,
         pin_memory=device == "cuda",
     )
@@ -125,24 +106,24 @@ def train(
         work_dir=str(state),
         experiment_name=f"{out.name}-{uuid.uuid4().hex}",  # mmengine shares logs between runs of one name
         train_dataloader=loader,
-        train_cfg={"type": "ResumingLoop", "max_iters": iterations},
-        optim_wrapper=optimisation(model, lr, betas, weight_decay, amp),
-        param_scheduler=_schedule(iterations, round(warmup * iterations)),
+        train_cfg={"type": "ResumingLoop", "max_iters": settings.iterations},
+        optim_wrapper=optimisation(model, settings),
+        param_scheduler=_schedule(settings.iterations, round(settings.warmup * settings.iterations)),
         default_hooks={
-            "runtime_info": {"type": "Losses", "intervals": (log_interval, checkpoint_interval)},
+            "runtime_info": {"type": "Losses", "intervals": (settings.log_interval, settings.checkpoint_interval)},
             # Two, because mmengine removes the oldest before it writes the newest.
             "checkpoint": {
                 "type": "CheckpointHook",
                 "by_epoch": False,
-                "interval": checkpoint_interval,
+                "interval": settings.checkpoint_interval,
                 "max_keep_ckpts": 2,
                 "save_last": False,
             },
-            "logger": {"type": "LoggerHook", "interval": log_interval, "log_metric_by_epoch": False},
+            "logger": {"type": "LoggerHook", "interval": settings.log_interval, "log_metric_by_epoch": False},
             "sampler_seed": None,
         },
         custom_hooks=[Reseed(seed)],
-        log_processor={"by_epoch": False, "window_size": log_interval},
+        log_processor={"by_epoch": False, "window_size": settings.log_interval},
         visualizer={
             "type": "Curves",
             "vis_backends": [{"type": "LocalVisBackend"}, {"type": "TensorboardX"}],
@@ -158,7 +139,7 @@ def train(
     if rank == 0:
         curve = _curve(runner.message_hub)
         card = {
-            **settings,
+            **origin,
             "loss": curve[-1][1],
             "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
             "processes": processes,
@@ -260,12 +241,10 @@ def _reached(state: Path) -> int:
     return int(Path(last).stem.removeprefix("iter_")) if last else 0
 
 
-def optimisation(
-    model: torch.nn.Module, lr: float, betas: tuple[float, float], weight_decay: float, amp: str | None
-) -> OptimWrapper:
-    """AdamW for a model, in mixed precision where `amp` names one; see `train`."""
+def optimisation(model: torch.nn.Module, settings: Training) -> OptimWrapper:
+    """AdamW for a model, in mixed precision where the settings name one."""
     wrapper = {"type": "OptimWrapper"}
-    if amp:  # bfloat16 reaches as far as float32: its losses need no scaling
+    if amp := settings.amp:  # bfloat16 reaches as far as float32: its losses need no scaling
         scale = "dynamic" if amp == "float16" else 1.0
         wrapper = {"type": "AmpOptimWrapper", "dtype": amp, "loss_scale": scale}
     undecayed = ("absolute_pos_embed", "relative_position_bias_table")  # and norms: as in mmseg's Swin config
@@ -276,9 +255,9 @@ def optimisation(
                 **wrapper,
                 "optimizer": {
                     "type": "AdamW",
-                    "lr": lr,
-                    "betas": tuple(betas),
-                    "weight_decay": weight_decay,
+                    "lr": settings.lr,
+                    "betas": settings.betas,
+                    "weight_decay": settings.weight_decay,
                     "fused": True,
                 },
                 "paramwise_cfg": {

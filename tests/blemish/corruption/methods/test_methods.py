@@ -2,12 +2,12 @@
 
 import pytest
 import torch
+from paper import parameters
 
 from blemish.corruption import methods
 from blemish.errors import UserError
 
 METHODS = methods.methods()
-OWN = {"blur": {"sigma": 4.0}, "rotation": {"degrees": 90}, "downscale": {"factor": 8}}
 
 
 def generators(*seeds):
@@ -27,7 +27,7 @@ def test_the_papers_methods_are_there():
 def test_a_method_is_pure_and_a_batch_gives_what_its_samples_give(method, size):
     z0, z_t = latents(size)
     before = z0.clone(), z_t.clone()
-    select = methods.load(method, **OWN.get(method, {}))
+    select = methods.load(method, **parameters(method))
     z = select(z0, z_t, 0.9, 0.4, generators(1, 2, 3))
     assert z.shape == z0.shape and z.dtype == torch.float32 and z.isfinite().all()
     assert torch.equal(z0, before[0]) and torch.equal(z_t, before[1])
@@ -96,5 +96,7 @@ def test_a_misspelt_method_is_answered_with_the_closest():
 def test_a_parameter_that_the_method_lacks_is_named():
     with pytest.raises(UserError, match='"sigma": it has factor'):
         methods.load("downscale", sigma=2)
+    with pytest.raises(UserError, match='needs parameter "sigma"'):
+        methods.load("blur")
     with pytest.raises(UserError, match="it has none"):
         methods.load("proposed", sigma=2)

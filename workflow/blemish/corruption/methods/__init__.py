@@ -49,15 +49,15 @@ def load(method: str, **parameters) -> Callable:
     """The `select` of a method with its own parameters filled in.
 
     Raises:
-        UserError: there is no such method, or it has no such parameter.
+        UserError: there is no such method, it has no such parameter, or it lacks one.
     """
     _known(method)
     select = importlib.import_module(f"{__name__}.{method}").select
     known = list(inspect.signature(select).parameters)[5:]
-    for name in parameters:
-        if name not in known:
+    for name in [*parameters, *known]:
+        if name not in known or name not in parameters:
             raise UserError(
-                f'the corruption method "{method}" has no parameter "{name}": '
+                f'the corruption method "{method}" {"needs" if name in known else "has no"} parameter "{name}": '
                 f"it has {', '.join(known) or 'none'}; correct its recipe."
             )
     return functools.partial(select, **parameters)
