@@ -49,7 +49,7 @@ def load(method: str, **parameters) -> Callable:
     """The `select` of a method with its own parameters filled in.
 
     Raises:
-        UserError: there is no such method, it has no such parameter, or it lacks one.
+        UserError: the method or a parameter is unknown, or a parameter is missing.
     """
     _known(method)
     select = importlib.import_module(f"{__name__}.{method}").select
