@@ -114,7 +114,7 @@ rule cost:
             for pool, n in INVERSIONS
             for path in per_shard("<results>/inversion/{pool}/{shard}/{n}.safetensors", pool=pool, n=n)
         ],
-        evaluations=corrupted(CORRUPTED, ".csv"),
+        evaluations=corrupted(CORRUPTED, ".latents.csv"),
         diffusion="<results>/sources/diffusion",
     output:
         csv=report(

@@ -3,7 +3,7 @@
 from functools import cache
 
 from blemish.config.load import load
-from blemish.corruption.settings import ReNoise
+from blemish.corruption.settings import RECIPES, Recipe, ReNoise
 from blemish.detection.settings import Training
 from blemish.labels.settings import Labels
 
@@ -23,11 +23,6 @@ def renoise(**changes) -> ReNoise:
     return ReNoise(**_config()["renoise"] | changes)
 
 
-def training(**changes) -> Training:
-    own = {name: value for name, value in _config()["detectors"].items() if name in Training.model_fields}
-    return Training(**own | changes)
-
-
 def labels(**changes) -> Labels:
     return Labels(**_config()["labels"] | changes)
 
@@ -36,3 +31,8 @@ def training(**changes) -> Training:
     """A detector's training, on the CPU and short."""
     kept = {key: value for key, value in _config()["detectors"].items() if key in Training.model_fields}
     return Training(**kept | {"amp": None, "workers": 0} | changes)
+
+
+def recipe(method: str = "proposed", step: int = 48) -> Recipe:
+    """A recipe with the method's own parameters as config/corruptions.yaml has them."""
+    return RECIPES[method](method=method, step=step, **parameters(method))

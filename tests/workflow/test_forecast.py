@@ -17,7 +17,8 @@ def test_the_jobs_are_those_of_a_dry_run(overlays, tmp_path):
     counts = jobs(snakemake("-n", "--resources", "gpu=8", "--configfile", *files))
     config = load(files)
     stages = workload.work(config, forecast.sizes(config), *forecast.trajectory(config))
-    rules = {"regions": "select_regions", "inversion": "invert", "corruption": "corrupt", "evaluation": "evaluate"}
+    rules = {"regions": "select_regions", "inversion": "invert", "corruption": "corrupt"}
+    rules |= {"reconstruction": "reconstruct", "evaluation": "evaluate"}
     counted = {stage: sum(job["started"] for job in stages[stage]) for stage in stages}
     assert {stage: counted[stage] for stage in rules} == {stage: counts[rule] for stage, rule in rules.items()}
     assert counted["selector"] + counted["detectors"] == counts["train_detector"]
@@ -27,7 +28,7 @@ def test_counting_the_cost_asks_for_no_inversion_or_corruption_of_its_own():
     needed, counted = (
         jobs(snakemake(*which, "-n", "--forceall", "--resources", "gpu=8")) for which in (MADE_FOR, ["cost"])
     )
-    for rule in ("invert", "corrupt"):
+    for rule in ("invert", "reconstruct", "corrupt"):
         assert counted[rule] == needed[rule]
 
 

@@ -5,13 +5,14 @@ import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from paper import renoise
+from paper import recipe, renoise
 
 from blemish.config.load import load
 from blemish.corruption.corrupt import corrupt_shard
 from blemish.corruption.cost import alone, evaluations, shared
 from blemish.corruption.invert import invert_shard
 from blemish.corruption.latents import Latents
+from blemish.corruption.reconstruct import reconstruct_shard
 from blemish.corruption.renoise import invert
 from blemish.corruption.sampling import Counting, resample
 from blemish.corruption.schedule import Schedule
@@ -135,20 +136,21 @@ def test_what_is_shown_is_made_without_a_table():
     assert total(whole["corruption"])["resampled"] == 100 * 2 and not whole["detectors"]
 
 
-def test_a_shards_work_is_what_its_jobs_count_and_write(tmp_path, diffusion, shard):
+def test_a_shards_work_is_what_its_jobs_count_and_write(tmp_path, engine, shard):
     files, previous = {n: tmp_path / f"{n}.safetensors" for n in (0, 2)}, None
     for n, out in files.items():
-        invert_shard(shard[0], previous, out, tmp_path / "state", diffusion, renoise(), 50, n, 0, 5)
+        invert_shard(shard[0], previous, out, engine, renoise(), n)
         previous = out
-    recipe, out = {"name": "proposed-48", "method": "proposed", "step": 48}, tmp_path / "out.parquet"
-    csv, state = tmp_path / "out.csv", tmp_path / "state"
-    corrupt_shard(*shard, files[2], out, csv, state, diffusion, recipe, 50, "any", 0, 5)
-    spent = pd.read_csv(csv)["evaluations"]
+    reconstructed, out, latents = (tmp_path / name for name in ("clean.parquet", "out.parquet", "latents.csv"))
+    reconstruct_shard(shard[0], files[0], reconstructed, engine)
+    corrupt_shard(reconstructed, shard[1], files[2], out, latents, engine, "proposed-48", recipe(), "any")
+    spent = pd.read_csv(latents)["evaluations"]
 
-    done = work(config([], hps=1), sizes(hps=5), renoise(), diffusion.schedule(50))
+    done = work(config([], hps=1), sizes(hps=5), renoise(), engine.schedule)
     (inversion,) = done["inversion"]  # one after the other
     assert inversion["inverted"] == Latents(files[2]).evaluations
     assert inversion["started"] == 2 and inversion["encoded"] == 5
     assert inversion["bytes"] == pytest.approx(sum(file.stat().st_size for file in files.values()), rel=0.05)
+    assert total(done["reconstruction"]) == {"started": 1, "decoded": 5, "bytes": 500}
     assert total(done["corruption"])["resampled"] * 4 / 5 == spent.sum()  # one of five masks is empty
-    assert total(done["corruption"])["decoded"] == 2 * 5
+    assert total(done["corruption"])["decoded"] == 5

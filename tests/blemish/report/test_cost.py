@@ -1,9 +1,10 @@
 import pandas as pd
 import pytest
-from paper import renoise
+from paper import recipe, renoise
 
 from blemish.corruption.corrupt import corrupt_shard
 from blemish.corruption.invert import invert_shard
+from blemish.corruption.reconstruct import reconstruct_shard
 from blemish.experiments import CorruptedPool
 from blemish.report.cost import cost_table, to_markdown
 
@@ -11,18 +12,20 @@ DEPTHS = {"two": 2, "three": 3}
 
 
 @pytest.fixture
-def made(tmp_path, diffusion, shard):
+def made(tmp_path, engine, shard):
     """The inversion to 0, 2 and 3 steps of one shard, stored every two, and two corruptions of it."""
-    inversions, corruptions, state = {}, {}, tmp_path / "state"
+    inversions, reconstructed = {}, tmp_path / "reconstructed.parquet"
     for n, previous in ((0, None), (2, 0), (3, 2)):
         inversions["hps", n] = [tmp_path / f"{n}.safetensors"]
         before = previous if previous is None else inversions["hps", previous][0]
-        invert_shard(shard[0], before, inversions["hps", n][0], state, diffusion, renoise(), 50, n, 0, 5)
+        invert_shard(shard[0], before, inversions["hps", n][0], engine, renoise(), n)
+    reconstruct_shard(shard[0], inversions["hps", 0][0], reconstructed, engine)
+    corruptions = {}
     for name, n in DEPTHS.items():
-        recipe, csv = {"name": name, "method": "proposed", "step": 50 - n}, tmp_path / f"{name}.csv"
-        out = tmp_path / f"{name}.parquet"
-        corrupt_shard(*shard, inversions["hps", n][0], out, csv, state, diffusion, recipe, 50, "any", 0, 5)
-        corruptions |= {CorruptedPool("hps", name, backbone): [csv] for backbone in ("swin-t", "convnext-t")}
+        out, latents = tmp_path / f"{name}.parquet", tmp_path / f"{name}.csv"
+        inversion, chosen = inversions["hps", n][0], recipe(step=50 - n)
+        corrupt_shard(reconstructed, shard[1], inversion, out, latents, engine, name, chosen, "any")
+        corruptions |= {CorruptedPool("hps", name, backbone): [latents] for backbone in ("swin-t", "convnext-t")}
     return inversions, corruptions
 
 

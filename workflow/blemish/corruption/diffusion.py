@@ -20,9 +20,6 @@ from blemish.errors import UserError, explain
 
 log = logging.getLogger(__name__)
 
-LARGEST_BATCH = 64
-"""Beyond it a Stable Diffusion UNet gains no speed."""
-
 
 @dataclass(eq=False)
 class Diffusion:
@@ -44,7 +41,7 @@ class Diffusion:
         """Loads a folder that a diffusers pipeline was saved to; reads local safetensors only.
 
         Raises:
-            UserError: the folder is no such pipeline, has a component without safetensors, or the device is
+            UserError: the folder does not hold such a pipeline, has a component without safetensors, or the device is
                 missing.
         """
         # The modules themselves: the packages' own names resolve to the same classes through slower detours.
@@ -55,13 +52,13 @@ class Diffusion:
 
         folder, dtype = Path(folder), getattr(torch, dtype) if isinstance(dtype, str) else dtype
         if device.startswith("cuda") and not torch.cuda.is_available():
-            raise UserError(f'device "{device}" is asked for and PyTorch sees no GPU: set the device to "cpu".')
+            raise UserError(f'device "{device}" is asked for and PyTorch sees no GPU. Set the device to "cpu".')
         index = read_json(folder / "model_index.json")
         large = "text_encoder_2" in index
         components = ["vae", "unet", "text_encoder"] + ["text_encoder_2"] * large
         for name in components:
             if not list((folder / name).glob("*.safetensors")):
-                raise UserError(f"{folder / name} holds no .safetensors file: download the model's safetensors.")
+                raise UserError(f"{folder / name} holds no .safetensors file. Download the model's safetensors.")
 
         def network(kind, name: str, **options):
             with _explained(folder / name):
@@ -106,10 +103,7 @@ class Diffusion:
 
     @torch.inference_mode()
     def embed(self, prompts: Sequence[str]) -> Condition:
-        """One conditional embedding per prompt; guidance is 1, so there is no unconditional one.
-
-        # ASSUME: the condition c of Eqs. 2 and 6 is the image's own caption.
-        """
+        """One conditional embedding per prompt; guidance is 1, so there is no unconditional one."""
         states = []
         for tokenizer, encoder in self.text:
             tokens = tokenizer(
@@ -139,8 +133,8 @@ class Diffusion:
         grid = self._reduction * 2 ** (len(self.unet.config.block_out_channels) - 1)
         if images.shape[1] % grid or images.shape[2] % grid:
             raise UserError(
-                f"images of {images.shape[2]}x{images.shape[1]} do not suit {self.folder}: "
-                f"choose a size that {grid} divides."
+                f"images of {images.shape[2]}x{images.shape[1]} do not suit {self.folder}. "
+                f"Choose a size that {grid} divides."
             )
         pixels = torch.from_numpy(images).to(self.device).permute(0, 3, 1, 2).float() / 127.5 - 1
         moments = self._in_parts("VAE encoder", self._moments, pixels)
@@ -159,23 +153,6 @@ class Diffusion:
         """eps_theta(z, t, c), float32."""
         condition = (c,) if isinstance(c, torch.Tensor) else c
         return self._in_parts("UNet", lambda z, *c: self._noise(z, t, *c), z, *condition)
-
-    def fitting_batch(self, latent_side: int) -> int:
-        """A batch size for the UNet: a power of two that the device's free memory holds, by a trial of two
-        samples.
-
-        On the CPU, where memory is not what bounds it, half of the largest.
-        """
-        if self.device.type == "cpu":
-            return LARGEST_BATCH // 2
-        z = torch.zeros(2, self.unet.config.in_channels, latent_side, latent_side, device=self.device)
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        self.denoiser(z, 0, self.embed(["", ""]))
-        each = (torch.cuda.max_memory_allocated() - before) / len(z)
-        # Inversion evaluates reference and first prediction together: twice the batch.
-        fits = 0.8 * torch.cuda.mem_get_info()[0] / each / 2
-        return 2 ** int(np.log2(np.clip(fits, 1, LARGEST_BATCH)))
 
     def _moments(self, pixels: torch.Tensor) -> torch.Tensor:
         x = pixels.to(self.vae.dtype, memory_format=torch.channels_last)
@@ -208,7 +185,7 @@ class Diffusion:
             except torch.OutOfMemoryError as error:
                 if size == 1:
                     raise UserError(
-                        f"one image does not fit into the GPU's memory ({network}): use a GPU with more, "
+                        f"one image does not fit into the GPU's memory ({network}). Use a GPU with more, "
                         "dtype: bfloat16, or smaller images."
                     ) from error
             self._limits[network] = size // 2
@@ -225,6 +202,6 @@ def _explained(folder: Path) -> Iterator[None]:
         if outside or isinstance(error, torch.OutOfMemoryError):
             raise
         raise UserError(
-            f"{folder} is damaged, or of another kind of model ({' '.join(str(error).split())[:200]}): "
-            "fetch the model anew."
+            f"{folder} is damaged or of another kind of model ({' '.join(str(error).split())[:200]}). "
+            "Fetch the model again."
         ) from error

@@ -11,7 +11,10 @@ from blemish.corruption.cost import evaluations
 from blemish.corruption.schedule import Schedule
 from blemish.corruption.settings import ReNoise
 
-STAGES = ("sources", "sets", "selector", "regions", "inversion", "corruption", "detectors", "evaluation")
+STAGES = (
+    *("sources", "sets", "selector", "regions", "inversion", "reconstruction"),
+    *("corruption", "detectors", "evaluation"),
+)
 
 RANDOM_STATE = 5056
 """Bytes of a generator's state in an inversion shard."""
@@ -65,11 +68,14 @@ def work(config: Mapping, sizes: Sizes, settings: ReNoise, schedule: Schedule) -
             chains[pool].update(inverted=images[pool] * evaluations(start, n, settings, schedule))
         else:
             chains[pool].update(encoded=images[pool])
-    done["inversion"] = [chain for pool, chain in chains.items() if chain for _ in range(shards[pool])]
+    for pool, count in shards.items():
+        if chains[pool]:
+            done["inversion"] += count * [chains[pool]]
+            job = {"started": 1, "decoded": images[pool], "bytes": images[pool] * sizes.image}
+            done["reconstruction"] += count * [Counter(job)]
     for pool, recipe, _ in experiments.corrupted_pools(config):
         n, count = experiments.depth(config, recipe), images[pool]
-        # The clean image's reconstruction is decoded beside the corrupted one, to measure the difference.
-        job = {"started": 1, "resampled": count * n, "decoded": 2 * count, "bytes": count * sizes.image}
+        job = {"started": 1, "resampled": count * n, "decoded": count, "bytes": count * sizes.image}
         done["corruption"] += shards[pool] * [Counter(job)]
     for detector, _ in experiments.trainings(config):
         human = detector.supervision == "human"
