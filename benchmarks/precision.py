@@ -17,28 +17,22 @@ import numpy as np
 import torch
 
 from blemish.config.load import load
-from blemish.corruption.corrupt import corrupt_shard
-from blemish.corruption.diffusion import Diffusion
-from blemish.corruption.invert import invert_shard
-from blemish.corruption.settings import ReNoise
+from blemish.corruption.engine import Engine
+from blemish.corruption.sequence import corrupt_images
+from blemish.corruption.settings import RECIPES, ReNoise
 from blemish.data.records import join_masks, read_records, write_records
 
 STEPS = 50
 DTYPES = ("float32", "bfloat16", "float16")
 
 
-def make(drawn: Path, model: Diffusion, steps: list[int], work: Path, batch_size: int) -> dict[int, list[np.ndarray]]:
+def make(drawn: Path, engine: Engine, steps: list[int], work: Path) -> dict[int, list[np.ndarray]]:
     """The corrupted images (h, w, 3) uint8 by the number of steps inverted."""
-    images, previous = {}, None
-    shared = {"diffusion": model, "steps": STEPS, "seed": 0, "batch_size": batch_size}
+    images, renoise = {}, ReNoise(**load()["renoise"])
     for n in steps:
-        latents, out = work / f"{n}.safetensors", work / f"{n}.parquet"
-        invert_shard(drawn, previous, latents, work / "state", settings=ReNoise(**load()["renoise"]), n=n, **shared)
-        recipe = {"name": "proposed", "method": "proposed", "step": STEPS - n}
-        strength, state = work / f"{n}.csv", work / "state"
-        corrupt_shard(drawn, drawn, latents, out, strength, state, recipe=recipe, mask_rule="any", **shared)
-        images[n] = [record.image for record in read_records(out)]
-        previous = latents
+        recipe = RECIPES["proposed"](method="proposed", step=engine.steps - n)
+        corrupted, _ = corrupt_images(drawn, drawn, work, engine, renoise, "proposed", recipe, "any")
+        images[n] = [record.image for record in read_records(corrupted)]
     return images
 
 
@@ -54,7 +48,7 @@ def main() -> None:
     parser.add_argument("--diffusion", type=Path, required=True, help="a model in diffusers' format")
     parser.add_argument("--backbone", default="swin-t", help="whose regions")
     parser.add_argument("--images", type=int, default=12)
-    parser.add_argument("--inverted", type=int, nargs="+", default=[5, 10, 20], help="steps, ascending")
+    parser.add_argument("--inverted", type=int, nargs="+", default=[5, 10, 20], help="steps")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     chosen = parser.parse_args()
     pool, regions = (chosen.results / kind / "hps" for kind in ("pools", "regions"))
@@ -64,10 +58,8 @@ def main() -> None:
         write_records(drawn, islice((record for record in joined if record.mask.any()), chosen.images))
         made = {}
         for dtype in DTYPES:
-            model = Diffusion.load(chosen.diffusion, chosen.device, dtype)
-            work = Path(folder) / dtype
-            work.mkdir()
-            made[dtype] = make(drawn, model, chosen.inverted, work, chosen.images)
+            engine = Engine.load(chosen.diffusion, STEPS, 0, chosen.images, chosen.device, dtype)
+            made[dtype] = make(drawn, engine, chosen.inverted, Path(folder))
     print("| precision | steps inverted | PSNR to float32, median | lowest |")
     print("| :-- | --: | --: | --: |")
     for dtype in DTYPES[1:]:

@@ -77,8 +77,8 @@ def previous_inversion(wildcards):
 
 
 def depth(recipe):
-    """DDIM-50 step s of a recipe means that 50 - s steps are inverted (§4.3)."""
-    return config["schedule"]["steps"] - config["recipes"][recipe]["step"]
+    """The number of steps that are inverted for a recipe."""
+    return experiments.steps_inverted(config["recipes"][recipe]["step"], config["schedule"]["steps"])
 
 
 def recipe_inversion(wildcards):

@@ -113,14 +113,13 @@ rule figure_initial:
     resources:
         gpu=ONE_GPU,
     params:
-        recipe={"name": f"{INITIAL['method']}-0", **INITIAL},
+        engine=ENGINE | {"batch_size": config["figures"]["images"] // 2},
+        name=f"{INITIAL['method']}-0",
+        recipe=INITIAL,
         images=config["figures"]["images"] // 2,
-        steps=config["schedule"]["steps"],
         renoise=config["renoise"],
         mask_rule=config["corruption"]["mask_rule"],
         seed=config["seed"],
-        device=config["device"],
-        dtype=config["dtype"],
         code=fingerprint("scripts/figure_initial.py", f"corruption.methods.{INITIAL['method']}"),
     message:
         "Figure 6: images corrupted in the initial latent, after all steps were inverted"

@@ -2,6 +2,14 @@
 # In:  <results>/pools/{pool}/{shard}.parquet
 # Out: <results>/inversion/{pool}/{shard}/{n}.safetensors, the latents after n steps; each continues the one before
 
+ENGINE = {  # what every job that runs the diffusion model depends on
+    "steps": config["schedule"]["steps"],
+    "seed": config["seed"],
+    "batch_size": config["corruption"]["batch_size"],
+    "device": config["device"],
+    "dtype": config["dtype"],
+}
+
 
 rule invert:
     input:
@@ -20,12 +28,8 @@ rule invert:
     resources:
         gpu=ONE_GPU,
     params:
-        steps=config["schedule"]["steps"],
+        engine=ENGINE,
         renoise=config["renoise"],
-        seed=config["seed"],
-        batch_size=config["corruption"]["batch_size"],
-        device=config["device"],
-        dtype=config["dtype"],
         code=fingerprint("scripts/invert.py"),
     message:
         "Invert the latents of {wildcards.pool} to step {wildcards.n}, part {wildcards.shard}"

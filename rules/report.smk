@@ -114,7 +114,7 @@ rule cost:
             for pool, n in made_inversions()
             for path in per_shard("<results>/inversion/{pool}/{shard}/{n}.safetensors", pool=pool, n=n)
         ],
-        strength=all_corrupted("csv"),
+        corruptions=all_corrupted("latents.csv"),
         diffusion="<results>/sources/diffusion",
     output:
         csv=report(
@@ -130,7 +130,7 @@ rule cost:
         "../environment.yml"
     params:
         stored=[key for key in made_inversions() for _ in shards(key[0])],
-        corruptions=[key for key in made_corruptions() for _ in shards(key[0])],
+        made=[key for key in made_corruptions() for _ in shards(key[0])],
         depths={recipe: depth(recipe) for recipe in config["recipes"]},
         schedule=config["schedule"],
         renoise=config["renoise"],

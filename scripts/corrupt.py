@@ -3,33 +3,38 @@
 from pathlib import Path
 
 
-def corrupt(diffusion, device, dtype, images, masks, inversion, out, strength_out, state, **settings):
+def corrupt(
+    reconstructed: Path,
+    masks: Path,
+    inversion: Path,
+    out: Path,
+    latents: Path,
+    engine: dict,
+    name: str,
+    recipe: dict,
+    mask_rule: str,
+) -> None:
+    """Writes the corrupted images with their masks, and how far each one's latents were changed."""
     from blemish.corruption.corrupt import corrupt_shard
-    from blemish.corruption.diffusion import Diffusion
+    from blemish.corruption.engine import Engine
+    from blemish.corruption.settings import RECIPES
 
-    corrupt_shard(
-        images=Path(images),
-        masks=Path(masks),
-        inversion=Path(inversion),
-        out=Path(out),
-        strength_out=Path(strength_out),
-        state=Path(state),
-        diffusion=Diffusion.load(diffusion, device, dtype),
-        **settings,
-    )
+    recipe = RECIPES[recipe["method"]](**recipe)
+    corrupt_shard(reconstructed, masks, inversion, out, latents, Engine.load(**engine), name, recipe, mask_rule)
 
 
 if __name__ == "__main__":
-    from blemish.jobs.run import run, state
+    from blemish.jobs.run import run
 
     with run(snakemake):
         corrupt(
-            **{name: snakemake.input[name] for name in ("images", "masks", "inversion", "diffusion")},
-            out=snakemake.output.images,
-            strength_out=snakemake.output.strength,
-            state=state(snakemake.output.images),
-            recipe={"name": snakemake.wildcards.recipe, **snakemake.params.recipe},
-            **{
-                name: snakemake.params[name] for name in ("steps", "mask_rule", "seed", "batch_size", "device", "dtype")
-            },
+            reconstructed=Path(snakemake.input.reconstructed),
+            masks=Path(snakemake.input.masks),
+            inversion=Path(snakemake.input.inversion),
+            out=Path(snakemake.output.images),
+            latents=Path(snakemake.output.latents),
+            engine={"diffusion": snakemake.input.diffusion, **snakemake.params.engine},
+            name=snakemake.wildcards.recipe,
+            recipe=snakemake.params.recipe,
+            mask_rule=snakemake.params.mask_rule,
         )

@@ -1,7 +1,7 @@
 """What inversion and corruption cost, beside the forecast and the cost without a shared trajectory."""
 
 
-def make_cost_table(inversions, strength, diffusion, stored, corruptions, depths, trajectory, renoise, csv, markdown):
+def make_cost_table(inversions, corruptions, diffusion, stored, made, depths, trajectory, renoise, csv, markdown):
     from pathlib import Path
 
     from blemish.corruption.schedule import Schedule
@@ -16,7 +16,7 @@ def make_cost_table(inversions, strength, diffusion, stored, corruptions, depths
         return files
 
     schedule = Schedule.from_config(read_json(Path(diffusion, "scheduler/scheduler_config.json")), trajectory["steps"])
-    files = grouped(inversions, stored), grouped(strength, corruptions)
+    files = grouped(inversions, stored), grouped(corruptions, made)
     table = cost_table(*files, depths, trajectory["stride"], ReNoise(**renoise), schedule)
     write_text(csv, table.to_csv(index=False))
     write_text(markdown, to_markdown(table))
@@ -27,8 +27,8 @@ if __name__ == "__main__":
 
     with run(snakemake):
         make_cost_table(
-            **{name: snakemake.input[name] for name in ("inversions", "strength", "diffusion")},
-            **{name: snakemake.params[name] for name in ("stored", "corruptions", "depths", "renoise")},
+            **{name: snakemake.input[name] for name in ("inversions", "corruptions", "diffusion")},
+            **{name: snakemake.params[name] for name in ("stored", "made", "depths", "renoise")},
             trajectory=snakemake.params.schedule,
             **{name: snakemake.output[name] for name in ("csv", "markdown")},
         )

@@ -3,35 +3,25 @@
 from pathlib import Path
 
 
-def invert(images, previous, diffusion, out, state, renoise, steps, n, seed, batch_size, device, dtype):
-    from blemish.corruption.diffusion import Diffusion
+def invert(images: Path, previous: Path | None, out: Path, engine: dict, renoise: dict, n: int) -> None:
+    """Writes the latents after n inversion steps."""
+    from blemish.corruption.engine import Engine
     from blemish.corruption.invert import invert_shard
     from blemish.corruption.settings import ReNoise
 
-    invert_shard(
-        images=Path(images),
-        previous=Path(previous) if previous else None,
-        out=Path(out),
-        state=Path(state),
-        diffusion=Diffusion.load(diffusion, device, dtype),
-        settings=ReNoise(**renoise),
-        steps=steps,
-        n=n,
-        seed=seed,
-        batch_size=batch_size,
-    )
+    invert_shard(images, previous, out, Engine.load(**engine), ReNoise(**renoise), n)
 
 
 if __name__ == "__main__":
-    from blemish.jobs.run import run, state
+    from blemish.jobs.run import run
 
     with run(snakemake):
+        previous = snakemake.input.get("previous")
         invert(
-            images=snakemake.input.images,
-            previous=snakemake.input.get("previous"),
-            diffusion=snakemake.input.diffusion,
-            out=snakemake.output[0],
-            state=state(snakemake.output[0]),
+            images=Path(snakemake.input.images),
+            previous=Path(previous) if previous else None,
+            out=Path(snakemake.output[0]),
+            engine={"diffusion": snakemake.input.diffusion, **snakemake.params.engine},
+            renoise=snakemake.params.renoise,
             n=int(snakemake.wildcards.n),
-            **{name: snakemake.params[name] for name in ("renoise", "steps", "seed", "batch_size", "device", "dtype")},
         )

@@ -89,6 +89,17 @@ def check(
                     )
 
 
+def steps_inverted(step: int, steps: int) -> int:
+    """DDIM step s of a recipe means that steps - s steps are inverted (§4.3): step 40 of 50 is ten of them.
+
+    Raises:
+        UserError: the schedule does not have the step.
+    """
+    if not 0 <= step <= steps:
+        raise UserError(f"corruption step {step} is not among 0 to {steps}. Correct the recipe's step.")
+    return steps - step
+
+
 def before(n: int, stride: int) -> int:
     """The stored number of inversion steps from which the inversion to n > 0 steps goes on."""
     return (n - 1) // stride * stride

@@ -1,6 +1,6 @@
 import pytest
-
 from blemish.corruption.shards import batches, finished, whole
+
 from blemish.data.digests import digest
 from blemish.errors import UserError
 

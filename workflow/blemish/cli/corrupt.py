@@ -82,10 +82,9 @@ def _run(
     from dataclasses import replace
 
     from blemish.config.load import model_folder
-    from blemish.corruption.corrupt import corrupt_shard
-    from blemish.corruption.diffusion import Diffusion
-    from blemish.corruption.invert import invert_shard
-    from blemish.corruption.settings import ReNoise
+    from blemish.corruption.engine import Engine
+    from blemish.corruption.sequence import corrupt_images
+    from blemish.corruption.settings import RECIPES, ReNoise
     from blemish.data.records import read_records, write_records
 
     model = model_folder(config)
@@ -106,26 +105,15 @@ def _run(
         pairs = zip(read_records(clean, []), judged, strict=True)
         write_records(regions, (replace(record, mask=probability >= tau) for record, (_, probability) in pairs))
 
-    steps, renoise = config["schedule"]["steps"], ReNoise(**config["renoise"])
-    shared = {
-        "diffusion": Diffusion.load(model, config["device"], config["dtype"]),
-        "steps": steps,
-        "seed": config["seed"],
-        "batch_size": config["corruption"]["batch_size"],
-    }
-    latents = work / "inversion.safetensors"
-    invert_shard(clean, None, latents, work / "inverting", settings=renoise, n=steps - recipe["step"], **shared)
-    corrupt_shard(
-        images=clean,
-        masks=regions,
-        inversion=latents,
-        out=out / "records.parquet",
-        strength_out=out / "strength.csv",
-        state=work / "corrupting",
-        recipe=recipe,
-        mask_rule=config["corruption"]["mask_rule"],
-        **shared,
+    steps, mask_rule = config["schedule"]["steps"], config["corruption"]["mask_rule"]
+    name, chosen = recipe["name"], {key: value for key, value in recipe.items() if key != "name"}
+    engine = Engine.load(
+        model, steps, config["seed"], config["corruption"]["batch_size"], config["device"], config["dtype"]
     )
+    settings = ReNoise(**config["renoise"]), name, RECIPES[chosen["method"]](**chosen), mask_rule
+    records, strength = corrupt_images(clean, regions, work, engine, *settings)
+    records.replace(out / "records.parquet")
+    strength.replace(out / "strength.csv")
     empty = _save(read_records(out / "records.parquet"), out)
     if empty:
         common.say(f"{empty} of {len(found)} masks are empty: those images only went through the VAE.")
@@ -136,7 +124,7 @@ def _run(
         "seed": config["seed"],
         "steps": steps,
         "renoise": config["renoise"],
-        "mask_rule": config["corruption"]["mask_rule"],
+        "mask_rule": mask_rule,
         "regions": {"weights": str(selector), "tau": config["selector"]["tau"]} if selector else "given",
     }
     (out / "card.json").write_text(json.dumps(card, indent=2) + "\n")

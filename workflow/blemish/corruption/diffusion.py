@@ -20,9 +20,6 @@ from blemish.errors import UserError, explain
 
 log = logging.getLogger(__name__)
 
-LARGEST_BATCH = 64
-"""Beyond it a Stable Diffusion UNet gains no speed."""
-
 
 @dataclass(eq=False)
 class Diffusion:
@@ -106,10 +103,7 @@ class Diffusion:
 
     @torch.inference_mode()
     def embed(self, prompts: Sequence[str]) -> Condition:
-        """One conditional embedding per prompt; guidance is 1, so there is no unconditional one.
-
-        # ASSUME: the condition c of Eqs. 2 and 6 is the image's own caption.
-        """
+        """One conditional embedding per prompt; guidance is 1, so there is no unconditional one."""
         states = []
         for tokenizer, encoder in self.text:
             tokens = tokenizer(
@@ -159,23 +153,6 @@ class Diffusion:
         """eps_theta(z, t, c), float32."""
         condition = (c,) if isinstance(c, torch.Tensor) else c
         return self._in_parts("UNet", lambda z, *c: self._noise(z, t, *c), z, *condition)
-
-    def fitting_batch(self, latent_side: int) -> int:
-        """A batch size for the UNet: a power of two that the device's free memory holds, by a trial of two
-        samples.
-
-        On the CPU, where memory is not what bounds it, half of the largest.
-        """
-        if self.device.type == "cpu":
-            return LARGEST_BATCH // 2
-        z = torch.zeros(2, self.unet.config.in_channels, latent_side, latent_side, device=self.device)
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        self.denoiser(z, 0, self.embed(["", ""]))
-        each = (torch.cuda.max_memory_allocated() - before) / len(z)
-        # Inversion evaluates reference and first prediction together: twice the batch.
-        fits = 0.8 * torch.cuda.mem_get_info()[0] / each / 2
-        return 2 ** int(np.log2(np.clip(fits, 1, LARGEST_BATCH)))
 
     def _moments(self, pixels: torch.Tensor) -> torch.Tensor:
         x = pixels.to(self.vae.dtype, memory_format=torch.channels_last)

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 
+from blemish.corruption.batches import image_ids
 from blemish.data import tensors
 from blemish.errors import UserError
 
@@ -28,7 +29,7 @@ class Latents:
         evaluations: UNet sample evaluations spent on them.
 
     Raises:
-        UserError: the file is missing or is no inversion shard.
+        UserError: the file is missing, damaged or not an inversion shard.
     """
 
     def __init__(self, path: Path):
@@ -39,9 +40,9 @@ class Latents:
             self.identity, self.evaluations = metadata["identity"], int(metadata["evaluations"])
             self.steps = sorted(int(key[1:]) for key in self._file.keys() if key.startswith("z"))  # noqa: SIM118
         except FileNotFoundError as error:
-            raise UserError(f"{path} is missing: run the inversion of this shard first.") from error
+            raise UserError(f"{path} is missing. Run the inversion of this shard first.") from error
         except (SafetensorError, KeyError, TypeError, ValueError) as error:
-            raise UserError(f"{path} is no inversion shard, or is damaged: delete it and make it anew.") from error
+            raise UserError(f"{path} is damaged or not an inversion shard. Delete it and run again.") from error
         self.path = path
 
     def verified(self) -> Latents:
@@ -51,7 +52,7 @@ class Latents:
             UserError: it is damaged.
         """
         if not tensors.is_sound(self._file):
-            raise UserError(f"{self.path} is damaged, its checksum differs: delete it and make it anew.")
+            raise UserError(f"{self.path} is damaged: its checksum differs. Delete it and run again.")
         return self
 
     def at(self, n: int, rows: slice = slice(None)) -> torch.Tensor:
@@ -62,14 +63,27 @@ class Latents:
         """
         if n not in self.steps:
             raise UserError(
-                f"{self.path} holds the latents after {self.steps} steps and not after {n}: "
-                f"invert anew with {n} among the steps to keep."
+                f"{self.path} holds the latents after {self.steps} steps and not after {n}. Delete it and run again."
             )
         return self._file.get_slice(f"z{n}")[rows]
 
     def random_states(self, rows: slice = slice(None)) -> torch.Tensor:
         """The states of the images' generators after the deepest step, (rows, 5056) uint8."""
         return self._file.get_slice("generator")[rows]
+
+
+def latents_of(images: Path, inversion: Path) -> Latents:
+    """The inversion shard of a shard of records, after its checksum was compared.
+
+    Raises:
+        UserError: it is damaged, or of other images; or there are no images.
+    """
+    latents = Latents(inversion).verified()
+    if latents.ids != image_ids(images):
+        raise UserError(
+            f"{inversion} is the inversion of other images than those in {images}. Delete it and run again."
+        )
+    return latents
 
 
 def save_latents(

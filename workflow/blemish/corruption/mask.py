@@ -1,4 +1,4 @@
-"""The only place where a mask meets latents: M_s on the latent grid, and the blend of Eqs. 3 and 5."""
+"""The only place where a mask meets latents: M_s on the latent grid, the blend of Eqs. 3 and 5, what it changed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ def latent_mask(mask: torch.Tensor, size: tuple[int, int], rule: str = "any") ->
     Returns:
         (n, 1, h, w) float32, 0 or 1.
     """
-    # ASSUME: corruption.mask_rule, the paper multiplies a mask of pixels with latents and does not say how.
     pixels = mask[:, None].float()
     if rule == "any":
         return F.adaptive_max_pool2d(pixels, size)
@@ -34,3 +33,9 @@ def latent_mask(mask: torch.Tensor, size: tuple[int, int], rule: str = "any") ->
 def blend(mask: torch.Tensor, z_t: torch.Tensor, z_sel: torch.Tensor) -> torch.Tensor:
     """Corr.(M_s, z_t, z_0): z_sel inside the mask (b, 1, h, w), z_t itself outside it (Eqs. 3 and 5)."""
     return torch.where(mask > 0, z_sel, z_t)
+
+
+def latent_distance(z: torch.Tensor, z0: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Root mean square of z - z0 (b, 4, h, w) over the masked cells (b, 1, h, w), (b,); NaN where there are none."""
+    squares = ((z - z0) ** 2).mean(1, keepdim=True) * mask
+    return (squares.sum((1, 2, 3)) / mask.sum((1, 2, 3))).sqrt()

@@ -83,16 +83,6 @@ class Schedule:
         """p' of Eq. 4 after n = 0..steps inversion steps: sqrt(1 - abar_t); 0 for the image latent."""
         return float(np.sqrt(1 - self.alpha_bar[n])) if n else 0.0
 
-    def steps_inverted(self, step: int) -> int:
-        """The number of inversion steps behind the paper's corruption step (step 45 of 50: five).
-
-        Raises:
-            UserError: there is no such step.
-        """
-        if not 0 <= step <= self.steps:
-            raise UserError(f"corruption step {step} is not among 0 to {self.steps}: correct the recipe's step.")
-        return self.steps - step
-
 
 def _betas(config: dict) -> torch.Tensor:
     """The training noise schedule (T,), in single precision like diffusers' own, so that the coefficients

@@ -2,12 +2,40 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
-import torch
+import pandas as pd
 from skimage.metrics import structural_similarity
+
+from blemish.data.files import read_csv, write_text
+from blemish.data.records import read_ids, read_records
+from blemish.errors import UserError
 
 RANGE = 255
 """Of the images' values."""
+
+
+def measure_shard(reconstructed: Path, corrupted: Path, latents: Path, out: Path) -> None:
+    """Compares every corrupted image of a shard with the clean image's reconstruction.
+
+    Args:
+        reconstructed, corrupted: records of the same images in the same order; the latter with masks.
+        latents: the CSV that corrupting them left.
+        out: CSV, one row per image: id, the measures of `compare`, and the other columns of `latents`.
+
+    Raises:
+        UserError: a file is missing or damaged, or they are of different images.
+    """
+    latent_measures = read_csv(latents, ["id", "latent_distance", "evaluations"])
+    if not read_ids(reconstructed) == read_ids(corrupted) == latent_measures["id"].tolist():
+        raise UserError(
+            f"{reconstructed}, {corrupted} and {latents} are of different images. Delete them and run again."
+        )
+    pairs = zip(read_records(reconstructed, ["image"]), read_records(corrupted, ["image", "mask"]), strict=True)
+    compared = pd.DataFrame([compare(clean.image, record.image, record.mask) for clean, record in pairs])
+    table = pd.concat([latent_measures[["id"]], compared, latent_measures.drop(columns="id")], axis=1)
+    write_text(out, table.to_csv(index=False))
 
 
 def compare(clean: np.ndarray, corrupted: np.ndarray, mask: np.ndarray, threshold: float = 0.1) -> dict[str, float]:
@@ -36,14 +64,6 @@ def compare(clean: np.ndarray, corrupted: np.ndarray, mask: np.ndarray, threshol
         "ssim_outside": _mean(similarity[~mask]),
         "changed": _mean(difference.max(-1)[mask] > threshold * RANGE),
     }
-
-
-def latent_distance(z: torch.Tensor, z0: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Root mean square of z - z0 (b, 4, h, w) over the masked cells (b, 1, h, w), (b,); NaN where there is
-    none.
-    """
-    squares = ((z - z0) ** 2).mean(1, keepdim=True) * mask
-    return (squares.sum((1, 2, 3)) / mask.sum((1, 2, 3))).sqrt()
 
 
 def _psnr(difference: np.ndarray) -> float:

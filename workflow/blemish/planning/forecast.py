@@ -25,6 +25,7 @@ from blemish.config.load import ROOT, load, model_folder
 from blemish.corruption.schedule import Schedule
 from blemish.corruption.settings import ReNoise
 from blemish.errors import UserError, explain
+from blemish.experiments import steps_inverted
 from blemish.planning import workload
 from blemish.planning.rates import START, Rates, all_rates, duration, hours
 from blemish.planning.workload import STAGES, Sizes
@@ -160,7 +161,7 @@ def evaluation_table(
         trained = {(job["supervision"], job["backbone"]) for job in graph["detectors"] if job["train_set"] == pool}
         row = []
         for corruptions in (made & trained, made):
-            depths = [schedule.steps_inverted(config["recipes"][recipe]["step"]) for recipe, _ in corruptions]
+            depths = [steps_inverted(config["recipes"][recipe]["step"], schedule.steps) for recipe, _ in corruptions]
             row.append(workload.shared(depths, stride, settings, schedule))
             row.append(workload.alone(depths, settings, schedule))
         table.add_row(pool, *map(str, row))

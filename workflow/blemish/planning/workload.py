@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from blemish.corruption.cost import evaluations
-from blemish.experiments import before
+from blemish.experiments import before, steps_inverted
 
 if TYPE_CHECKING:
     from blemish.corruption.schedule import Schedule
@@ -26,13 +26,17 @@ OUTPUTS = {
     r"|pools/(?P<pool>[^/]+)/\d+\.parquet",
     "regions": r"regions/(?P<pool>[^/]+)/(?P<backbone>[^/]+)/\d+\.parquet",
     "inversion": r"inversion/(?P<pool>[^/]+)/(?P<shard>\d+)/(?P<n>\d+)\.safetensors",
+    "reconstruction": r"reconstructed/(?P<pool>[^/]+)/\d+\.parquet",
     "corruption": r"corrupted/(?P<pool>[^/]+)/(?P<recipe>[^/]+)/(?P<backbone>[^/]+)/\d+\.parquet",
     "detectors": r"detectors/(?P<train_set>[^/]+)/(?P<supervision>[^/]+)/(?P<backbone>[^/]+)/seed-\d+/weights\..*",
     "evaluation": r"detectors/[^/]+/[^/]+/(?P<backbone>[^/]+)/seed-\d+/metrics\.json",
 }
 """The file that stands for a job of each stage, below <results>."""
 
-STAGES = ("sources", "sets", "selector", "regions", "inversion", "corruption", "detectors", "evaluation")
+STAGES = (
+    *("sources", "sets", "selector", "regions", "inversion", "reconstruction"),
+    *("corruption", "detectors", "evaluation"),
+)
 
 
 def read_graph(files: Iterable[str], results: str) -> dict[str, list[dict[str, str]]]:
@@ -106,11 +110,13 @@ def work(
         else:
             chain.update(encoded=images)
     done["inversion"] += chains.values()
+    for job in graph["reconstruction"]:
+        images = part[job["pool"]]
+        done["reconstruction"].append(Counter(started=1, decoded=images, bytes=images * sizes.image))
     for job in graph["corruption"]:
         images = part[job["pool"]]
-        n = schedule.steps_inverted(config["recipes"][job["recipe"]]["step"])
-        # The clean image's reconstruction is decoded beside the corrupted one, to measure the difference.
-        amounts = {"started": 1, "resampled": images * n, "decoded": 2 * images, "bytes": images * sizes.image}
+        n = steps_inverted(config["recipes"][job["recipe"]]["step"], schedule.steps)
+        amounts = {"started": 1, "resampled": images * n, "decoded": images, "bytes": images * sizes.image}
         done["corruption"].append(Counter(amounts))
     for job in graph["detectors"]:
         human = job["supervision"] == "human"

@@ -25,7 +25,7 @@ LEGEND = (
 
 def cost_table(
     inversions: Mapping[tuple[str, int], Sequence[str | PathLike]],
-    strength: Mapping[tuple[str, str, str], Sequence[str | PathLike]],
+    corruptions: Mapping[tuple[str, str, str], Sequence[str | PathLike]],
     depths: Mapping[str, int],
     stride: int,
     settings: ReNoise,
@@ -35,7 +35,7 @@ def cost_table(
 
     Args:
         inversions: (pool, number of steps) -> inversion shards, for all numbers stored.
-        strength: (pool, recipe, backbone) -> strength CSVs.
+        corruptions: (pool, recipe, backbone) -> the CSVs of their latents, which count evaluations.
         depths: inversion steps of each recipe.
         stride: the trajectory is stored every so many steps.
 
@@ -52,8 +52,9 @@ def cost_table(
         own = sum(spent[pool, n] - spent[pool, start] for start, n in parts)
         each = sum(evaluations(*part, settings, schedule) for part in parts)
         rows.append([pool, "inversion", images, own, images * each, 0])
-        for recipe in dict.fromkeys(recipe for name, recipe, _ in strength if name == pool):
-            files = [file for (name, r, _), paths in strength.items() if (name, r) == (pool, recipe) for file in paths]
+        for recipe in dict.fromkeys(recipe for name, recipe, _ in corruptions if name == pool):
+            sets = [paths for (name, r, _), paths in corruptions.items() if (name, r) == (pool, recipe)]
+            files = [file for paths in sets for file in paths]
             counted = pd.concat([read_csv(file, ["evaluations"]) for file in files])["evaluations"]
             n, count = depths[recipe], len(counted)
             rows.append([pool, recipe, count, counted.sum(), count * n, count * alone([n], settings, schedule)])

@@ -13,7 +13,7 @@ that returns z_t^sel of Eq. 5, the latents that take the place of the inverted o
         literal `PARAMETERS`, by which recipes are checked before anything runs: name -> keywords of a pydantic
         `Field` (description, ge, le, multiple_of, ...), and either `type` (int, float, str or bool) or `choices`, a
         list of the words that are allowed
-A method sees no mask: `blemish.pipeline` alone blends its latents in, so that no method can break confinement
+A method sees no mask: `corruption.mask.blend` alone blends its latents in, so that no method can break confinement
     (Eq. 1).
 """
 

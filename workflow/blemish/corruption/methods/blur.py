@@ -16,7 +16,6 @@ PARAMETERS = {
 
 def select(z0, z_t, phi, p, generators, sigma):
     """The inverted latents under a Gaussian filter of standard deviation sigma > 0, in latent cells."""
-    # ASSUME: recipes.blur-30.sigma, the paper gives neither filter nor width.
     radius = max(1, round(3 * sigma))
     kernel = torch.exp(-0.5 * (torch.arange(-radius, radius + 1) / sigma) ** 2).to(z_t)
     kernel = (kernel / kernel.sum()).expand(z_t.shape[1], 1, 1, -1)

@@ -7,8 +7,6 @@ PARAMETERS = {"factor": {"type": "int", "ge": 1, "description": "Side of a block
 
 def select(z0, z_t, phi, p, generators, factor):
     """The inverted latents averaged over blocks of factor x factor cells and enlarged again."""
-    # ASSUME: by block means and up again by nearest neighbour; the paper names no
-    # filter.
     size = z_t.shape[-2:]
     small = F.interpolate(z_t, size=[max(1, side // factor) for side in size], mode="area")
     return F.interpolate(small, size=size, mode="nearest")

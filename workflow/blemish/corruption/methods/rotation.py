@@ -9,7 +9,6 @@ PARAMETERS = {"degrees": {"type": "int", "multiple_of": 90, "description": "Coun
 
 def select(z0, z_t, phi, p, generators, degrees):
     """The inverted latents turned about their centre, counter-clockwise, by a multiple of 90 degrees."""
-    # ASSUME: the whole latent turns, not each region: the paper turns "the image".
     if degrees % 90 or (degrees % 180 and z_t.shape[-1] != z_t.shape[-2]):
         raise UserError(
             f"rotation by {degrees} degrees of {z_t.shape[-2]}x{z_t.shape[-1]} latents does not map the grid "
