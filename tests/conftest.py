@@ -1,4 +1,4 @@
-"""The package for the tests' own interpreters and for those they start; one thread, so that tests stay quick."""
+"""What tests share: the package for the interpreters that they start, one thread, a diffusion model, a shard."""
 
 import os
 from pathlib import Path
@@ -19,3 +19,82 @@ def pytest_collection_modifyitems(items):
         if item.path.parent.name == "faults":
             item.add_marker(pytest.mark.long)
     items.sort(key=lambda item: ("end_to_end" not in item.keywords, item.path.parent.name != "workflow"))
+
+
+@pytest.fixture(scope="session")
+def tiny_diffusion(tmp_path_factory):
+    """A folder in Stable Diffusion's format: 16x16 images, 8x8 latents, random weights."""
+    import torch
+    from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+
+    from blemish.miniworld.generator import build_text_encoder, build_tokenizer, sd_scheduler
+
+    folder = tmp_path_factory.mktemp("diffusion")
+    tokenizer = build_tokenizer(["a face and a hand", "a sign"], folder / "tokenizer")
+    torch.manual_seed(0)
+    vae = AutoencoderKL(
+        block_out_channels=(8, 8),
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        latent_channels=4,
+        norm_num_groups=4,
+        mid_block_add_attention=False,
+        sample_size=16,
+        scaling_factor=0.5,
+    )
+    unet = UNet2DConditionModel(
+        sample_size=8,
+        block_out_channels=(8, 16),
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=32,
+        attention_head_dim=4,
+        norm_num_groups=4,
+    )
+    StableDiffusionPipeline(
+        vae=vae,
+        unet=unet,
+        text_encoder=build_text_encoder(tokenizer, seed=0),
+        tokenizer=tokenizer,
+        scheduler=sd_scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    ).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def diffusion(tiny_diffusion):
+    from blemish.corruption.diffusion import Diffusion
+
+    return Diffusion.load(tiny_diffusion)
+
+
+@pytest.fixture(scope="session")
+def engine(diffusion):
+    from blemish.corruption.engine import Engine
+
+    return Engine(diffusion, steps=50, seed=5, batch_size=2)
+
+
+@pytest.fixture
+def shard(tmp_path):
+    """(images, masks): five images of 16x16, of which the third has an empty mask."""
+    import numpy as np
+
+    from blemish.data.records import Record, write_records
+
+    random = np.random.default_rng(0)
+    images, masks = [], []
+    for i in range(5):
+        mask = np.zeros((16, 16), bool)
+        if i != 2:
+            mask[i : i + 7, 3:9] = True
+        pixels = random.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+        images.append(Record(f"image-{i}", pixels, None, prompt=f"a face {i}", source=f"test:{i}"))
+        masks.append(Record(f"image-{i}", None, mask))
+    write_records(tmp_path / "images.parquet", images)
+    write_records(tmp_path / "masks.parquet", reversed(masks))
+    return tmp_path / "images.parquet", tmp_path / "masks.parquet"

@@ -76,16 +76,15 @@ def leftovers(folder):
 # The jobs: what they need lies in `source`, what they write in the working directory.
 
 INVERT = """
-    from blemish.corruption.diffusion import Diffusion
     from blemish.config.load import load
-    from blemish.corruption.settings import ReNoise
+    from blemish.corruption.engine import Engine
     from blemish.corruption.invert import invert_shard
-    diffusion = Diffusion.load("{root}/resources/mini/diffusion")
+    from blemish.corruption.settings import ReNoise
+    engine = Engine.load("{root}/resources/mini/diffusion", 50, 0, 2, "cpu", "float32")
+    renoise = ReNoise(**load()["renoise"] | {{"R": 0, "reg_steps": 0}})
     for n, previous in ((0, None), (2, Path("0.safetensors"))):
-        state = Path("." + str(n) + ".state")
-        settings = ReNoise(**load()["renoise"] | {{"R": 0, "reg_steps": 0}})
         out = Path(str(n) + ".safetensors")
-        invert_shard(Path("{source}/images.parquet"), previous, out, state, diffusion, settings, 50, n, 0, 2)
+        invert_shard(Path("{source}/images.parquet"), previous, out, engine, renoise, n)
     """
 TRAIN = """
     from blemish.detection.launch import train_records
@@ -183,7 +182,7 @@ def test_not_even_the_log_can_be_written(disk):
 
 LIMIT = """
     import resource
-    import blemish.pipeline, blemish.detection.train, diffusers.models.unets.unet_2d_condition
+    import blemish.corruption.invert, blemish.detection.train, diffusers.models.unets.unet_2d_condition
     pages = int(open("/proc/self/statm").read().split()[0])
     limit = pages * 4096 + {room}
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

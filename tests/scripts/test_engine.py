@@ -1,4 +1,4 @@
-"""scripts/invert.py and scripts/corrupt.py as Snakemake runs them, in an interpreter of their own."""
+"""From an image to its strength: the scripts as Snakemake runs them, in an interpreter of their own."""
 
 import json
 import os
@@ -31,40 +31,42 @@ for script, parts in json.load(sys.stdin):
 """
 
 
+def job(rule, inputs, outputs, params, **wildcards):
+    return rule, {"input": inputs, "output": outputs, "params": params, "wildcards": wildcards}
+
+
 def test_an_image_is_inverted_and_corrupted(tmp_path, tiny_diffusion):
     mask = np.zeros((16, 16), bool)
     mask[4:12, 4:12] = True
     pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
     write_records(tmp_path / "images.parquet", [Record("a", pixels, None, "a face")])
     write_records(tmp_path / "masks.parquet", [Record("a", None, mask)])
-    files = {
-        name: str(tmp_path / name)
-        for name in ("images.parquet", "masks.parquet", "inversion", "out.parquet", "strength.csv")
-    }
-    shared = {"seed": 0, "batch_size": 4, "device": "cpu", "dtype": "float32"}
-    images = {"images": files["images.parquet"], "diffusion": str(tiny_diffusion)}
+    names = ("images.parquet", "masks.parquet", "0", "2", "clean.parquet", "out.parquet", "latents.csv", "strength.csv")
+    images, masks, start, inversion, reconstructed, out, latents, strength = (str(tmp_path / name) for name in names)
+    engine = {"steps": 50, "seed": 0, "batch_size": 4, "device": "cpu", "dtype": "float32"}
+    model, inverting = {"diffusion": str(tiny_diffusion)}, {"renoise": renoise().model_dump(mode="json")}
+    measured = {"reconstructed": reconstructed, "corrupted": out, "latents": latents}
     jobs = [
-        (
+        job("invert", {"images": images, **model}, {"inversion": start}, {"engine": engine, **inverting}, n="0"),
+        job(
             "invert",
-            {
-                "input": images,
-                "output": {"inversion": files["inversion"]},
-                "params": shared | {"steps": 50, "renoise": renoise().model_dump(mode="json")},
-                "wildcards": {"n": "2"},
-                "log": [str(tmp_path / "invert.log")],
-            },
+            {"images": images, "previous": start, **model},
+            {"inversion": inversion},
+            {"engine": engine, **inverting},
+            n="2",
         ),
-        (
+        job("reconstruct", {"images": images, "inversion": start, **model}, {"out": reconstructed}, {"engine": engine}),
+        job(
             "corrupt",
-            {
-                "input": images | {"masks": files["masks.parquet"], "inversion": files["inversion"]},
-                "output": {"images": files["out.parquet"], "strength": files["strength.csv"]},
-                "params": shared | {"steps": 50, "mask_rule": "any", "recipe": {"method": "proposed", "step": 48}},
-                "wildcards": {"recipe": "proposed-48"},
-                "log": [str(tmp_path / "corrupt.log")],
-            },
+            {"reconstructed": reconstructed, "masks": masks, "inversion": inversion, **model},
+            {"images": out, "latents": latents},
+            {"engine": engine, "mask_rule": "any", "recipe": {"method": "proposed", "step": 48}},
+            recipe="proposed-48",
         ),
+        job("measure_strength", measured, {"strength": strength}, {}),
     ]
+    for name, parts in jobs:
+        parts["log"] = [str(tmp_path / f"{name}.log")]
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],
         input=json.dumps(jobs),
@@ -74,8 +76,8 @@ def test_an_image_is_inverted_and_corrupted(tmp_path, tiny_diffusion):
         env=os.environ | {"PYTHONPATH": str(ROOT / "workflow")},
     )
     assert done.returncode == 0, done.stderr + (tmp_path / "invert.log").read_text()
-    assert Latents(Path(files["inversion"])).steps == [0, 2]
-    (record,) = read_records(files["out.parquet"])
+    assert Latents(Path(inversion)).steps == [0, 2]
+    (record,) = read_records(out)
     assert record.recipe == "proposed-48" and not np.array_equal(record.image, pixels)
     assert "1 images" in (tmp_path / "corrupt.log").read_text()
     assert "2 UNet sample evaluations" in (tmp_path / "corrupt.log").read_text()

@@ -30,7 +30,7 @@ from blemish.data import tensors
 from blemish.data.tfrecords import read_examples
 
 OPTIONS = ("--cores", "2", "--configfile", "config/mini.yaml", "config/test.yaml")
-SHARD_RULES = ("invert", "corrupt", "select_regions")
+SHARD_RULES = ("invert", "reconstruct", "corrupt", "select_regions")
 VICTIMS = ("shard job", "trainer", "any job", "Snakemake", "Snakemake and its jobs")
 PAUSE = (4.0, 25.0)  # seconds between a start and the kill
 RESULTS = "results/test"

@@ -3,7 +3,7 @@
 from functools import cache
 
 from blemish.config.load import load
-from blemish.corruption.settings import ReNoise
+from blemish.corruption.settings import RECIPES, Recipe, ReNoise
 from blemish.labels.settings import Labels
 
 
@@ -18,3 +18,9 @@ def renoise(**changes) -> ReNoise:
 
 def labels(**changes) -> Labels:
     return Labels(**_config()["labels"] | changes)
+
+
+def recipe(method: str = "proposed", step: int = 48) -> Recipe:
+    """A recipe with the method's own parameters, where it has some, as config/corruptions.yaml has them."""
+    given = next(own for own in _config()["recipes"].values() if own["method"] == method)
+    return RECIPES[method](**given | {"step": step})

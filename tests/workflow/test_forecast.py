@@ -16,7 +16,7 @@ def graph():
 def test_the_jobs_are_those_of_a_dry_run(graph):
     counts = jobs(snakemake("-n", "--forceall", "--resources", "gpu=8"))
     rules = {"regions": "select_regions", "inversion": "invert", "corruption": "corrupt"}
-    rules |= {"detectors": "train_detector", "evaluation": "evaluate"}
+    rules |= {"reconstruction": "reconstruct", "detectors": "train_detector", "evaluation": "evaluate"}
     assert {stage: len(graph[stage]) for stage in rules} == {stage: counts[rule] for stage, rule in rules.items()}
 
 

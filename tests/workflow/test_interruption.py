@@ -20,10 +20,12 @@ detectors: {iterations: 80, checkpoint_interval: 4, log_interval: 4}
 OPTIONS = ("--cores", "1", "--configfile", "config/mini.yaml", "config/test.yaml", "overlay.yaml")
 INVERTED = "results/test/inversion/hps/0/20.safetensors"
 CORRUPTED = "results/test/corrupted/hps/gaussian-30/swin-t/0.parquet"
+RECONSTRUCTED = "results/test/reconstructed/hps/0.parquet"
 DETECTOR = "results/test/detectors/hps/gaussian-30/swin-t/seed-0/weights.safetensors"
 # Rule -> its target, files of its state that appear one by one, what the log of the next start says.
 JOBS = {
     "invert": (INVERTED, "*/*.safetensors", r"5 images \([1-4] were there\)"),
+    "reconstruct": (RECONSTRUCTED, "*/*.parquet", r"5 images \([1-4] were there\)"),
     "corrupt": (CORRUPTED, "*/*.parquet", r"5 images \([1-4] were there\)"),
     "train_detector": (DETECTOR, "last_checkpoint", r"resumed .*iter: [1-9]"),
 }

@@ -1,7 +1,7 @@
 import torch
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 
-from blemish.corruption.sampling import resample, standard_normal
+from blemish.corruption.sampling import random_generator, resample, standard_normal
 from blemish.corruption.schedule import Schedule
 
 CONFIG = {
@@ -40,3 +40,13 @@ def test_noise_depends_on_the_samples_own_generator():
 
     assert torch.equal(draw(1, 2, 3)[1], draw(2)[0])
     assert not torch.equal(draw(1), draw(2))
+
+
+def test_random_numbers_follow_from_all_the_names():
+    draws = {
+        torch.rand((), generator=random_generator(*names)).item()
+        for names in [(0, "a", "b"), (1, "a", "b"), (0, "b", "a"), (0, "ab"), (0, "a", "c")]
+    }
+    assert len(draws) == 5
+    again = torch.rand((), generator=random_generator(0, "a", "b")).item()
+    assert again in draws

@@ -84,14 +84,6 @@ def test_signal_and_noise_have_unit_variance_together(n):
     assert schedule.phi_prime(n) ** 2 + schedule.p_prime(n) ** 2 == pytest.approx(1)
 
 
-def test_the_papers_steps_count_backwards():
-    schedule = Schedule.from_config(STABLE_DIFFUSION, 50)
-    assert [schedule.steps_inverted(step) for step in (50, 45, 40, 0)] == [0, 5, 10, 50]
-    for step in (-1, 51):
-        with pytest.raises(UserError, match=f"step {step} "):
-            schedule.steps_inverted(step)
-
-
 @pytest.mark.parametrize(
     ("change", "named"),
     [

@@ -1,10 +1,15 @@
 import math
+import subprocess
+import sys
 
 import numpy as np
+import pandas as pd
 import pytest
-import torch
 
-from blemish.corruption.strength import compare, latent_distance
+from blemish.corruption.strength import compare, measure_shard
+from blemish.data.files import read_csv
+from blemish.data.records import Record, write_records
+from blemish.errors import UserError
 
 
 def a_pair():
@@ -43,10 +48,39 @@ def test_an_empty_mask_has_no_inside():
     assert measures["mask_fraction"] == 0
 
 
-def test_latent_distance_is_measured_inside_the_mask():
-    z0 = torch.zeros(2, 4, 8, 8)
-    z, mask = z0.clone(), torch.zeros(2, 1, 8, 8)
-    z[0, :, :4], z[0, :, 4:] = 3, 100
-    mask[0, :, :4] = 1
-    distance = latent_distance(z, z0, mask)
-    assert distance[0] == 3 and distance[1].isnan()
+@pytest.fixture
+def measured(tmp_path):
+    """The files of a shard of two images, the second unchanged, and what `measure_shard` writes of them."""
+    clean, corrupted, mask = a_pair()
+    corrupted[8:16, 8:16, 1] += 30
+    files = [tmp_path / name for name in ("clean.parquet", "corrupted.parquet", "latents.csv", "strength.csv")]
+    write_records(files[0], [Record("007", clean, None), Record("b", clean, None)])
+    write_records(files[1], [Record("007", corrupted, mask), Record("b", clean, ~mask)])
+    latents = pd.DataFrame({"id": ["007", "b"], "latent_distance": [0.25, None], "evaluations": [10, 0]})
+    latents.to_csv(files[2], index=False)
+    measure_shard(*files)
+    return files
+
+
+def test_a_shards_measures_are_those_of_its_images(measured):
+    clean, corrupted, mask = a_pair()
+    corrupted[8:16, 8:16, 1] += 30
+    table = read_csv(measured[3])
+    assert table["id"].tolist() == ["007", "b"]
+    assert table["evaluations"].tolist() == [10, 0]
+    assert table["latent_distance"][0] == 0.25 and math.isnan(table["latent_distance"][1])
+    for name, value in compare(clean, corrupted, mask).items():
+        assert table[name][0] == pytest.approx(value)
+    assert table["psnr_inside"][1] == math.inf and table["changed"][1] == 0
+
+
+def test_files_of_different_images_are_refused(measured):
+    clean, _, mask = a_pair()
+    write_records(measured[1], [Record("b", clean, mask), Record("007", clean, mask)])
+    with pytest.raises(UserError, match="different images"):
+        measure_shard(*measured)
+
+
+def test_measuring_needs_no_torch():
+    program = "import blemish.corruption.strength, sys; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0

@@ -6,12 +6,13 @@ import torch
 import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from paper import renoise
+from paper import recipe, renoise
 
 from blemish.corruption.corrupt import corrupt_shard
 from blemish.corruption.cost import alone, evaluations, shared
 from blemish.corruption.invert import invert_shard
 from blemish.corruption.latents import Latents
+from blemish.corruption.reconstruct import reconstruct_shard
 from blemish.corruption.renoise import invert
 from blemish.corruption.sampling import Counting, resample
 from blemish.corruption.schedule import Schedule
@@ -116,7 +117,7 @@ def total(jobs):
 
 def test_only_files_that_stand_for_jobs_are_counted():
     graph = graph_of(
-        *("corrupted/hps/proposed-48/swin-t/0.parquet", "corrupted/hps/proposed-48/swin-t/0.csv"),
+        *(f"corrupted/hps/proposed-48/swin-t/0.{ending}" for ending in ("parquet", "latents.csv", "csv")),
         *("detectors/hps/pseudo/swin-t/seed-0/weights.safetensors", "detectors/hps/pseudo/swin-t/seed-0/card.json"),
         *("inversion/hps/1/0.safetensors", "inversion/hps/1/2.safetensors", "pools/hps/ledger.csv"),
     )
@@ -146,22 +147,23 @@ def test_training_and_evaluation_are_counted_in_images():
     assert total(done["regions"]) == {"started": 1, "segmented/swin-t": 50, "bytes": 500}
 
 
-def test_a_shards_work_is_what_its_jobs_count_and_write(tmp_path, diffusion, shard):
+def test_a_shards_work_is_what_its_jobs_count_and_write(tmp_path, engine, shard):
     files, previous = {n: tmp_path / f"{n}.safetensors" for n in (0, 2)}, None
     for n, out in files.items():
-        invert_shard(shard[0], previous, out, tmp_path / "state", diffusion, renoise(), 50, n, 0, 5)
+        invert_shard(shard[0], previous, out, engine, renoise(), n)
         previous = out
-    recipe, out = {"name": "proposed-48", "method": "proposed", "step": 48}, tmp_path / "out.parquet"
-    csv, state = tmp_path / "out.csv", tmp_path / "state"
-    corrupt_shard(*shard, files[2], out, csv, state, diffusion, recipe, 50, "any", 0, 5)
-    spent = pd.read_csv(csv)["evaluations"]
+    reconstructed, out, latents = (tmp_path / name for name in ("clean.parquet", "out.parquet", "latents.csv"))
+    reconstruct_shard(shard[0], files[0], reconstructed, engine)
+    corrupt_shard(reconstructed, shard[1], files[2], out, latents, engine, "proposed-48", recipe(), "any")
+    spent = pd.read_csv(latents)["evaluations"]
 
-    names = ["inversion/hps/0/0.safetensors", "inversion/hps/0/2.safetensors"]
+    names = ["inversion/hps/0/0.safetensors", "inversion/hps/0/2.safetensors", "reconstructed/hps/0.parquet"]
     graph = graph_of(*names, "corrupted/hps/proposed-48/swin-t/0.parquet")
-    done = work(graph, config(hps=1), sizes(hps=5), renoise(), diffusion.schedule(50))
+    done = work(graph, config(hps=1), sizes(hps=5), renoise(), engine.schedule)
     (inversion,) = done["inversion"]  # one after the other
     assert inversion["inverted"] == Latents(files[2]).evaluations
     assert inversion["started"] == 2 and inversion["encoded"] == 5
     assert inversion["bytes"] == pytest.approx(sum(file.stat().st_size for file in files.values()), rel=0.05)
+    assert total(done["reconstruction"]) == {"started": 1, "decoded": 5, "bytes": 500}
     assert total(done["corruption"])["resampled"] * 4 / 5 == spent.sum()  # one of five masks is empty
-    assert total(done["corruption"])["decoded"] == 2 * 5
+    assert total(done["corruption"])["decoded"] == 5

@@ -1,29 +1,31 @@
 import pandas as pd
 import pytest
-from paper import renoise
+from paper import recipe, renoise
 
 from blemish.corruption.corrupt import corrupt_shard
 from blemish.corruption.invert import invert_shard
+from blemish.corruption.reconstruct import reconstruct_shard
 from blemish.report.cost import cost_table, to_markdown
 
 DEPTHS = {"two": 2, "three": 3}
 
 
 @pytest.fixture
-def made(tmp_path, diffusion, shard):
+def made(tmp_path, engine, shard):
     """The inversion to 0, 2 and 3 steps of one shard, stored every two, and two corruptions of it."""
-    inversions, state = {}, tmp_path / "state"
+    inversions, reconstructed = {}, tmp_path / "reconstructed.parquet"
     for n, previous in ((0, None), (2, 0), (3, 2)):
         inversions["hps", n] = [tmp_path / f"{n}.safetensors"]
         before = previous if previous is None else inversions["hps", previous][0]
-        invert_shard(shard[0], before, inversions["hps", n][0], state, diffusion, renoise(), 50, n, 0, 5)
-    strength = {}
+        invert_shard(shard[0], before, inversions["hps", n][0], engine, renoise(), n)
+    reconstruct_shard(shard[0], inversions["hps", 0][0], reconstructed, engine)
+    corruptions = {}
     for name, n in DEPTHS.items():
-        recipe, csv = {"name": name, "method": "proposed", "step": 50 - n}, tmp_path / f"{name}.csv"
-        out = tmp_path / f"{name}.parquet"
-        corrupt_shard(*shard, inversions["hps", n][0], out, csv, state, diffusion, recipe, 50, "any", 0, 5)
-        strength["hps", name, "swin-t"] = strength["hps", name, "convnext-t"] = [csv]
-    return inversions, strength
+        out, latents = tmp_path / f"{name}.parquet", tmp_path / f"{name}.csv"
+        inversion, chosen = inversions["hps", n][0], recipe(step=50 - n)
+        corrupt_shard(reconstructed, shard[1], inversion, out, latents, engine, name, chosen, "any")
+        corruptions["hps", name, "swin-t"] = corruptions["hps", name, "convnext-t"] = [latents]
+    return inversions, corruptions
 
 
 def test_the_trajectory_counts_once_and_every_corruption_for_itself(made, diffusion):

@@ -27,10 +27,8 @@ def corrupt_images(
     Returns:
         The files of the corrupted records (`corrupt_shard`) and of their strength (`measure_shard`).
     """
-    inversion, reconstructed, latents = (
-        folder / name for name in ("inversion", "reconstructed.parquet", "latents.csv")
-    )
-    corrupted, strength = folder / "corrupted.parquet", folder / "strength.csv"
+    files = ("inversion.safetensors", "reconstructed.parquet", "corrupted.parquet", "latents.csv", "strength.csv")
+    inversion, reconstructed, corrupted, latents, strength = (folder / file for file in files)
     invert_shard(images, None, inversion, engine, renoise, steps_inverted(recipe.step, engine.steps))
     reconstruct_shard(images, inversion, reconstructed, engine)
     corrupt_shard(reconstructed, masks, inversion, corrupted, latents, engine, name, recipe, mask_rule)

@@ -1,0 +1,53 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from blemish.corruption.mask import blend, latent_distance, latent_mask
+from blemish.errors import UserError
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 31), st.integers(0, 31)), max_size=40),
+    st.sampled_from(["any", "majority", "nearest"]),
+)
+def test_a_latent_cell_is_selected_by_its_own_pixels(points, rule):
+    mask = torch.zeros(1, 32, 32, dtype=torch.bool)
+    for y, x in points:
+        mask[0, y, x] = True
+    blocks = mask.view(8, 4, 8, 4).transpose(1, 2).flatten(2).float()
+    expected = {
+        "any": blocks.amax(-1) > 0,
+        "majority": blocks.mean(-1) > 0.5,
+        "nearest": mask[0, 2::4, 2::4],
+    }[rule]
+    selected = latent_mask(mask, (8, 8), rule)
+    assert selected.shape == (1, 1, 8, 8)
+    assert torch.equal(selected[0, 0] > 0, expected)
+
+
+def test_an_unknown_mask_rule_is_refused():
+    with pytest.raises(UserError, match="any, majority or nearest"):
+        latent_mask(torch.ones(1, 8, 8, dtype=torch.bool), (2, 2), "most")
+
+
+@given(st.integers(0, 2**32))
+def test_nothing_is_blended_in_outside_the_mask(seed):
+    generator = torch.Generator().manual_seed(seed)
+    z_t, z_sel = torch.randn(2, 3, 4, 8, 8, generator=generator)
+    z_sel[:, :, 0] = torch.nan  # a product with the mask would let it through
+    mask = (torch.rand(3, 1, 8, 8, generator=generator) > 0.5).float()
+    mask[:, :, 0] = 0
+    z = blend(mask, z_t, z_sel)
+    inside = mask.expand_as(z) > 0
+    assert torch.equal(z[~inside], z_t[~inside])
+    assert torch.equal(z[inside], z_sel[inside])
+
+
+def test_latent_distance_is_measured_inside_the_mask():
+    z0 = torch.zeros(2, 4, 8, 8)
+    z, mask = z0.clone(), torch.zeros(2, 1, 8, 8)
+    z[0, :, :4], z[0, :, 4:] = 3, 100
+    mask[0, :, :4] = 1
+    distance = latent_distance(z, z0, mask)
+    assert distance[0] == 3 and distance[1].isnan()
