@@ -47,5 +47,4 @@ def test_every_equation_has_its_place(number):
 
 
 def test_every_corruption_method_has_its_place():
-
-    assert {f"corruptions.{method}.select" for method in methods.methods()} <= {name for name, _ in NAMES}
+    assert {f"corruption.methods.{method}.select" for method in methods.methods()} <= {name for name, _ in NAMES}
