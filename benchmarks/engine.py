@@ -350,7 +350,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=2)
     chosen = parser.parse_args(arguments)
     if chosen.model not in MODELS and not Path(chosen.model).is_dir():
-        parser.error(f"--model {chosen.model} is no folder and none of {', '.join(MODELS)}")
+        parser.error(f"--model {chosen.model} is neither a folder nor one of {', '.join(MODELS)}")
     result = run(chosen.model, chosen.device, chosen.dtype, chosen.batches, chosen.steps, chosen.repeats)
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
     chosen.out.with_suffix(".json").write_text(json.dumps(result, indent=2) + "\n")

@@ -64,7 +64,7 @@ def test_a_pickle_as_a_detectors_weights(harm, tmp_path):
 
 def test_a_pickle_as_an_inversion_shard(harm, tmp_path):
     (tmp_path / "5.safetensors").write_bytes(harm[0])
-    with pytest.raises(UserError, match="is no inversion shard"):
+    with pytest.raises(UserError, match="not an inversion shard"):
         Latents(tmp_path / "5.safetensors")
 
 
@@ -110,7 +110,7 @@ def test_pickles_named_safetensors_in_a_diffusion_model(harm, model):
         ("text_encoder", "model"),
     ):
         (folder / name / f"{file}.safetensors").write_bytes(harm[0])
-    with pytest.raises(UserError, match=r"vae is damaged, or of another kind of model"):
+    with pytest.raises(UserError, match=r"vae is damaged or of another kind of model"):
         Diffusion.load(folder)
 
 

@@ -41,7 +41,7 @@ class Diffusion:
         """Loads a folder that a diffusers pipeline was saved to; reads local safetensors only.
 
         Raises:
-            UserError: the folder is no such pipeline, has a component without safetensors, or the device is
+            UserError: the folder does not hold such a pipeline, has a component without safetensors, or the device is
                 missing.
         """
         # The modules themselves: the packages' own names resolve to the same classes through slower detours.
@@ -52,13 +52,13 @@ class Diffusion:
 
         folder, dtype = Path(folder), getattr(torch, dtype) if isinstance(dtype, str) else dtype
         if device.startswith("cuda") and not torch.cuda.is_available():
-            raise UserError(f'device "{device}" is asked for and PyTorch sees no GPU: set the device to "cpu".')
+            raise UserError(f'device "{device}" is asked for and PyTorch sees no GPU. Set the device to "cpu".')
         index = read_json(folder / "model_index.json")
         large = "text_encoder_2" in index
         components = ["vae", "unet", "text_encoder"] + ["text_encoder_2"] * large
         for name in components:
             if not list((folder / name).glob("*.safetensors")):
-                raise UserError(f"{folder / name} holds no .safetensors file: download the model's safetensors.")
+                raise UserError(f"{folder / name} holds no .safetensors file. Download the model's safetensors.")
 
         def network(kind, name: str, **options):
             with _explained(folder / name):
@@ -133,8 +133,8 @@ class Diffusion:
         grid = self._reduction * 2 ** (len(self.unet.config.block_out_channels) - 1)
         if images.shape[1] % grid or images.shape[2] % grid:
             raise UserError(
-                f"images of {images.shape[2]}x{images.shape[1]} do not suit {self.folder}: "
-                f"choose a size that {grid} divides."
+                f"images of {images.shape[2]}x{images.shape[1]} do not suit {self.folder}. "
+                f"Choose a size that {grid} divides."
             )
         pixels = torch.from_numpy(images).to(self.device).permute(0, 3, 1, 2).float() / 127.5 - 1
         moments = self._in_parts("VAE encoder", self._moments, pixels)
@@ -185,7 +185,7 @@ class Diffusion:
             except torch.OutOfMemoryError as error:
                 if size == 1:
                     raise UserError(
-                        f"one image does not fit into the GPU's memory ({network}): use a GPU with more, "
+                        f"one image does not fit into the GPU's memory ({network}). Use a GPU with more, "
                         "dtype: bfloat16, or smaller images."
                     ) from error
             self._limits[network] = size // 2
@@ -202,6 +202,6 @@ def _explained(folder: Path) -> Iterator[None]:
         if outside or isinstance(error, torch.OutOfMemoryError):
             raise
         raise UserError(
-            f"{folder} is damaged, or of another kind of model ({' '.join(str(error).split())[:200]}): "
-            "fetch the model anew."
+            f"{folder} is damaged or of another kind of model ({' '.join(str(error).split())[:200]}). "
+            "Fetch the model again."
         ) from error

@@ -31,7 +31,7 @@ def invert_shard(images: Path, previous: Path | None, out: Path, engine: Engine,
         n: inversion steps, 0..engine.steps; 0 encodes the images only.
 
     Raises:
-        UserError: there are no n steps, `previous` is of something else, or the images don't suit the model.
+        UserError: the schedule has fewer steps, `previous` is of something else, or the images do not suit the model.
     """
     if not 0 <= n <= engine.steps:
         raise UserError(f"{n} inversion steps are asked for and the schedule has {engine.steps}.")

@@ -25,7 +25,7 @@ class Latents:
     Attributes:
         ids: the images, in the order of the rows.
         steps: the numbers of inversion steps stored, ascending, 0 among them.
-        identity: a digest of everything the latents follow from, but for the steps.
+        identity: a digest of everything the latents follow from, except the steps.
         evaluations: UNet sample evaluations spent on them.
 
     Raises:
@@ -76,7 +76,7 @@ def latents_of(images: Path, inversion: Path) -> Latents:
     """The inversion shard of a shard of records, after its checksum was compared.
 
     Raises:
-        UserError: it is damaged, or of other images; or there are no images.
+        UserError: it is damaged or of other images, or the shard holds none.
     """
     latents = Latents(inversion).verified()
     if latents.ids != image_ids(images):

@@ -27,7 +27,7 @@ def latent_mask(mask: torch.Tensor, size: tuple[int, int], rule: str = "any") ->
         return (F.adaptive_avg_pool2d(pixels, size) > 0.5).float()
     if rule == "nearest":
         return F.interpolate(pixels, size=size, mode="nearest-exact")
-    raise UserError(f'corruption.mask_rule is "{rule}": write any, majority or nearest.')
+    raise UserError(f'corruption.mask_rule is "{rule}". Write any, majority or nearest.')
 
 
 def blend(mask: torch.Tensor, z_t: torch.Tensor, z_sel: torch.Tensor) -> torch.Tensor:

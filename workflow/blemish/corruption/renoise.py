@@ -107,7 +107,7 @@ def regularise(
     if e.shape[-1] != e.shape[-2] or e.shape[-1] % PATCH:
         raise UserError(
             f"regularised inversion needs square latents with a side that {PATCH} divides, not "
-            f"{e.shape[-2]}x{e.shape[-1]}: choose another image size, or renoise.reg_steps: 0."
+            f"{e.shape[-2]}x{e.shape[-1]}. Choose another image size, or renoise.reg_steps: 0."
         )
     shifts = draw_shifts(e.shape, settings, generators)
     if e.is_cuda:  # so that the copy does not wait for the device's queue

@@ -47,14 +47,14 @@ class Schedule:
         for key, value in wanted.items():
             if config.get(key, value) != value:
                 raise UserError(
-                    f"the diffusion model's scheduler has {key}: {config[key]}, and inversion needs {value}: "
-                    "choose a model of that kind, such as Stable Diffusion 1.5."
+                    f"the diffusion model's scheduler has {key}: {config[key]}, and inversion needs {value}. "
+                    "Choose a model of that kind, such as Stable Diffusion 1.5."
                 )
         abar = torch.cumprod(1 - _betas(config), 0).double().numpy()
         stride, offset = len(abar) // max(steps, 1), config.get("steps_offset", 0)
         timesteps = np.arange(steps) * stride + offset
         if steps < 1 or stride < 1 or timesteps[-1] >= len(abar):
-            raise UserError(f"{steps} DDIM steps do not fit the model's {len(abar)} timesteps: change schedule.steps.")
+            raise UserError(f"{steps} DDIM steps do not fit the model's {len(abar)} timesteps. Change schedule.steps.")
         before = offset - stride
         first = abar[before] if before >= 0 else 1.0 if config.get("set_alpha_to_one", False) else abar[0]
         return cls(tuple(timesteps.tolist()), (float(first), *abar[timesteps].tolist()))
@@ -96,4 +96,4 @@ def _betas(config: dict) -> torch.Tensor:
         return torch.linspace(start, end, count, dtype=torch.float32)
     if kind == "scaled_linear":
         return torch.linspace(start**0.5, end**0.5, count, dtype=torch.float32) ** 2
-    raise UserError(f"the diffusion model's beta_schedule is {kind}: linear and scaled_linear are known.")
+    raise UserError(f"the diffusion model's beta_schedule is {kind}. Choose a model with linear or scaled_linear.")

@@ -48,9 +48,9 @@ def compare(clean: np.ndarray, corrupted: np.ndarray, mask: np.ndarray, threshol
 
     Returns:
         mask_fraction: share of the pixels in the mask.
-        psnr_inside, psnr_outside: in dB; infinite where nothing differs, NaN where there is no pixel.
+        psnr_inside, psnr_outside: in dB; infinite where nothing differs, NaN without a pixel.
         ssim_inside, ssim_outside: means of the SSIM map (7x7 windows, so that three pixels on either side of
-            the mask's border see across it); NaN where there is no pixel.
+            the mask's border see across it); NaN without a pixel.
         changed: share of the masked pixels that are changed; NaN where there is none.
     """
     difference = np.abs(clean.astype(np.float32) - corrupted)

@@ -49,7 +49,7 @@ def load(method: str, **parameters) -> Callable:
     """The `select` of a method with its own parameters filled in.
 
     Raises:
-        UserError: there is no such method, or it has no such parameter.
+        UserError: the method or a parameter is unknown.
     """
     _known(method)
     select = importlib.import_module(f"{__name__}.{method}").select

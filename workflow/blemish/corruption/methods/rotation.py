@@ -12,6 +12,6 @@ def select(z0, z_t, phi, p, generators, degrees):
     if degrees % 90 or (degrees % 180 and z_t.shape[-1] != z_t.shape[-2]):
         raise UserError(
             f"rotation by {degrees} degrees of {z_t.shape[-2]}x{z_t.shape[-1]} latents does not map the grid "
-            "onto itself: use square images and a multiple of 90."
+            "onto itself. Use square images and a multiple of 90."
         )
     return torch.rot90(z_t, degrees // 90, dims=(-2, -1))
