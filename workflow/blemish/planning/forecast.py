@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from blemish.config.load import ROOT, load, model_folder
+from blemish.corruption.cost import alone, shared
 from blemish.corruption.schedule import Schedule
 from blemish.corruption.settings import ReNoise
 from blemish.errors import UserError, explain
@@ -162,8 +163,8 @@ def evaluation_table(
         row = []
         for corruptions in (made & trained, made):
             depths = [steps_inverted(config["recipes"][recipe]["step"], schedule.steps) for recipe, _ in corruptions]
-            row.append(workload.shared(depths, stride, settings, schedule))
-            row.append(workload.alone(depths, settings, schedule))
+            row.append(shared(depths, stride, settings, schedule))
+            row.append(alone(depths, settings, schedule))
         table.add_row(pool, *map(str, row))
         whole = [total + images[pool] * each for total, each in zip(whole, row, strict=True)]
     table.add_section()
