@@ -1,9 +1,12 @@
 """Bootstrap intervals: as wide as they should be, paired where they say so."""
 
+import ast
+
 import numpy as np
 import pytest
 from judged import frame, images
 
+from blemish.config.load import ROOT
 from blemish.evaluation.evaluate import summarise
 from blemish.evaluation.intervals import DRAWS, paired_draws, percentiles
 
@@ -70,3 +73,24 @@ def test_seeds_are_drawn_with_the_images():
     low, high = percentiles(paired_draws({A: np.concatenate([first, second])})[A][1:])
     narrow = percentiles(paired_draws({A: np.concatenate([first, first])})[A][1:])
     assert high - low > 2 * (narrow[1] - narrow[0])
+
+
+def reached(script):
+    """The package's modules that a script imports, directly or through others."""
+    found, waiting = set(), [ROOT / "scripts" / script]
+    while waiting:
+        for node in ast.walk(ast.parse(waiting.pop().read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("blemish"):
+                for name in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names)):
+                    path = ROOT / "workflow" / f"{name.replace('.', '/')}.py"
+                    if path.is_file() and name not in found:
+                        found.add(name)
+                        waiting.append(path)
+    return found
+
+
+@pytest.mark.parametrize("script", ["train_detector.py", "select_regions.py", "predict.py", "gallery.py"])
+def test_another_bootstrap_makes_neither_detectors_nor_regions_nor_maps_stale(script):
+    """A job's fingerprint follows what it imports."""
+    assert "blemish.detection.models" in reached(script) and "blemish.evaluation.intervals" not in reached(script)
+    assert "blemish.evaluation.intervals" in reached("evaluate.py")

@@ -52,7 +52,7 @@ def train_records(
         "init": str(init) if init else None,
     }
     if gpus <= 1:
-        _train(**job)
+        _train(job)
         return
     order = Path(f"{state}.json")  # beside `state`, which the training removes
     write_text(order, json.dumps(job))
@@ -65,32 +65,22 @@ def train_records(
     order.unlink()
 
 
-def _train(
-    images: list[str],
-    masks: list[str] | None,
-    backbone: dict,
-    training: dict,
-    out: str,
-    state: str,
-    seed: int,
-    device: str,
-    init: str | None,
-) -> None:
-    """What each process does; its arguments are what JSON holds."""
+def _train(job: dict) -> None:
+    """What each process does: `job` is what JSON holds of the arguments of `train_records`."""
     from blemish.detection.dataset import RecordsDataset  # torch and mmseg: not in torchrun's parent
     from blemish.detection.train import train
 
     train(
-        RecordsDataset(images, masks),
-        Backbone(**backbone),
-        Training(**training),
-        Path(out),
-        Path(state),
-        seed=seed,
-        device=device,
-        init=Path(init) if init else None,
+        RecordsDataset(job["images"], job["masks"]),
+        Backbone(**job["backbone"]),
+        Training(**job["training"]),
+        Path(job["out"]),
+        Path(job["state"]),
+        seed=job["seed"],
+        device=job["device"],
+        init=Path(job["init"]) if job["init"] else None,
     )
 
 
 if __name__ == "__main__":
-    _train(**json.loads(Path(sys.argv[1]).read_text()))
+    _train(json.loads(Path(sys.argv[1]).read_text()))
