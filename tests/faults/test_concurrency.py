@@ -1,6 +1,5 @@
 """Two runs on one folder, two jobs for one file: one works, the other waits or says so; a killed one leaves no lock."""
 
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -87,27 +86,27 @@ def test_a_run_that_was_killed_does_not_lock_the_next_out(slow):
     assert (slow / TARGET).exists()
 
 
-def hold(folder, ready, done):
-    locks.forget_stale(folder)
-    ready.set()
-    done.wait(60)
+HOLD = """
+import sys
+from blemish.jobs import locks
+locks.forget_stale(sys.argv[1])
+print("held", flush=True)
+sys.stdin.read()
+"""
 
 
 def test_locks_are_stale_only_if_nobody_holds_ours_and_this_machine_did(tmp_path, monkeypatch):
     folder = tmp_path / ".snakemake"
     (folder / "locks").mkdir(parents=True)
     lock = folder / "locks/0.output.lock"
-    context = multiprocessing.get_context("spawn")
-    ready, done = context.Event(), context.Event()
     lock.touch()
-    other = context.Process(target=hold, args=(folder, ready, done))
-    other.start()
-    assert ready.wait(60)
-    assert lock.exists()  # nothing says on which machine it was made
-    assert not locks.forget_stale(folder) and lock.exists()  # the other process lives
-    locks._held.pop().close()
-    other.kill()
-    other.join()
+    command = [sys.executable, "-c", HOLD, folder]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        assert lock.exists()  # nothing says on which machine it was made
+        assert not locks.forget_stale(folder) and lock.exists()  # the other process lives
+        locks._held.pop().close()
+        other.kill()
     with monkeypatch.context() as elsewhere:
         elsewhere.setattr(locks.socket, "gethostname", lambda: "another machine")
         assert not locks.forget_stale(folder) and lock.exists()
