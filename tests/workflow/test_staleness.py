@@ -23,6 +23,13 @@ RECIPES = ("proposed-30", "proposed-35", "proposed-40", "proposed-45", "gaussian
 RECIPES += ("blur-30",)  # with a detector; downscale-30 has none
 
 MEASURES = "corrupt"  # the rule that measures how strong a corruption came out
+
+
+def corrupting_jobs(parts):
+    """Rule -> number of jobs that make so many parts of corrupted images and their measures."""
+    return {"corrupt": parts}
+
+
 RECORD = {"describe_run": 1, "all": 1}  # what follows from any change of the config
 # What follows from other scores, from other detectors, from other corrupted images.
 SCORES = {"claims": 1, "figure_precision_recall": 1, "show_tables": 1, "all": 1}
@@ -30,7 +37,7 @@ DETECTORS = SCORES | {"figure_loss": 1, "gallery": 1}
 IMAGES = {"strength_table": 1, "contact_sheet": 9, "figure_pools": 1, "figure_methods": 1, "figure_targets": 1}
 IMAGES |= {"figure_failures": 1, "figure_initial": 1, "cost": 1, "gallery": 1}
 ALL_TABLES = {"table": 4, "figure_steps": 1}
-A_RECIPE_OF_TABLE_2 = DETECTORS | {"corrupt": 4, "train_detector": 2, "evaluate": 2, "table": 1}
+A_RECIPE_OF_TABLE_2 = DETECTORS | {**corrupting_jobs(4), "train_detector": 2, "evaluate": 2, "table": 1}
 A_RECIPE_OF_TABLE_2 |= {"cost": 1, "strength_table": 1, "contact_sheet": 1, "figure_methods": 1}
 
 
@@ -211,7 +218,7 @@ def test_a_shared_modules_code_reaches_all_that_import_it(run):
     counts, said = stale(run)
     assert counts == DETECTORS | IMAGES | ALL_TABLES | {
         "invert": 20,
-        "corrupt": 50,
+        **corrupting_jobs(50),
         "train_detector": 24,
         "evaluate": 24,
     }
@@ -222,7 +229,7 @@ def test_a_deeper_recipe_extends_the_trajectory(run):
     add(run, "config/corruptions.yaml", "  proposed-25: {method: proposed, step: 25}\n")
     counts, said = stale(run)
     summaries = ("contact_sheet", "strength_table", "figure_steps", "cost", "gallery")
-    assert counts == {"invert": 2, "corrupt": 2} | dict.fromkeys(summaries, 1) | RECORD
+    assert counts == {"invert": 2, **corrupting_jobs(2)} | dict.fromkeys(summaries, 1) | RECORD
     assert sentences(said, "Invert") == inverting("hps", [25])
     assert sentences(said, "Corrupt") == corrupting("hps", ["proposed-25"], ["convnext-t"])
 
@@ -246,7 +253,13 @@ def test_a_new_row_adds_its_detectors(run):
         row + row.replace("Rotation", "Downscale").replace("rotation", "downscale"),
     )
     counts, said = stale(run)
-    assert counts == DETECTORS | RECORD | {"corrupt": 2, "cost": 1, "train_detector": 2, "evaluate": 2, "table": 1}
+    assert counts == DETECTORS | RECORD | {
+        **corrupting_jobs(2),
+        "cost": 1,
+        "train_detector": 2,
+        "evaluate": 2,
+        "table": 1,
+    }
     # The regions of the other backbone were corrupted for the contact sheet.
     assert sentences(said, "Corrupt") == corrupting("hps", ["downscale-30"], ["swin-t"])
     assert sentences(said, "Train") == training("hps", ["downscale-30"])
@@ -264,7 +277,7 @@ def test_a_new_backbone_adds_its_own_and_inverts_nothing(run):
         "fetch_segmentation": 1,
         "train_detector": 3,
         "select_regions": 2,
-        "corrupt": 4,
+        **corrupting_jobs(4),
         "cost": 1,
         "evaluate": 2,
         "table": 1,
@@ -311,7 +324,7 @@ def test_the_selectors_schedule_reaches_all_but_the_inversion(run):
     assert stale(run)[0] == DETECTORS | RECORD | IMAGES | ALL_TABLES | {
         "select_regions": 8,
         "figure_regions": 1,
-        "corrupt": 50,
+        **corrupting_jobs(50),
         "train_detector": 30,
         "evaluate": 30,
     }
@@ -323,7 +336,7 @@ HPS = DETECTORS | IMAGES | ALL_TABLES | {"draw_hps": 1, "figure_regions": 1, "tr
 def test_a_sources_revision_reaches_what_is_made_from_it(run):
     edit(run, "config/mini.yaml", 'hps", revision: null', 'hps", revision: v2')
     counts, said = stale(run)
-    assert counts == HPS | RECORD | {"invert": 10, "select_regions": 4, "corrupt": 34}
+    assert counts == HPS | RECORD | {"invert": 10, "select_regions": 4, **corrupting_jobs(34)}
     assert sentences(said, "Invert") == inverting("hps", [0, 5, 10, 15, 20])
     assert sentences(said, "Train") == training("hps", [*RECIPES, "pseudo"])
 
@@ -331,7 +344,7 @@ def test_a_sources_revision_reaches_what_is_made_from_it(run):
 def test_fewer_parts_draw_the_pool_again(run):
     """Its files are there already, but hold a half of it each."""
     edit(run, "config/test.yaml", "hps: {count: 10, shards: 2}", "hps: {count: 10, shards: 1}")
-    assert stale(run)[0] == HPS | RECORD | {"invert": 5, "select_regions": 2, "corrupt": 17}
+    assert stale(run)[0] == HPS | RECORD | {"invert": 5, "select_regions": 2, **corrupting_jobs(17)}
 
 
 # Values that come back
