@@ -7,6 +7,7 @@ column or row is its `label` (text or a list of texts, outermost group first) an
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeVar
 
@@ -187,3 +188,8 @@ def group(names: Iterable[Name], values: Iterable[Value]) -> dict[Name, list[Val
     for name, value in zip(names, values, strict=True):
         found.setdefault(name, []).append(value)
     return found
+
+
+def combinations(axes: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
+    """One choice of every axis, in all ways; a single empty one without axes."""
+    return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]

@@ -16,7 +16,7 @@ def work(out, worked, images=7, identity="a", fails_at=None):
         assert batch == list(range(rows.start, rows.stop))
         return lambda path: path.write_text(" ".join(map(str, batch)))
 
-    with in_batches("test", iter(range(7)), images, 3, process, out, identity) as parts:
+    with in_batches(iter(range(7)), images, 3, process, out, identity) as parts:
         out.write_text(" ".join(part.read_text() for part in parts))
 
 

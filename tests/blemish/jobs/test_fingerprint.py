@@ -189,14 +189,6 @@ def test_jobs_errors_and_settings_are_not_followed(package):
     assert followed("m") == ["m.py"]
 
 
-def test_settings_are_followed_where_more_than_their_classes_is_used(package):
-    package("labels/settings.py", "class Labels: ...\ndef votes(): return 2\n")
-    package("m.py", "from blemish.labels.settings import Labels, votes\ndef f(x): return votes()")
-    before = fingerprint.fingerprint("m")
-    package("labels/settings.py", "class Labels: ...\ndef votes(): return 3\n")
-    assert fingerprint.fingerprint("m") != before
-
-
 def test_a_module_that_only_a_message_uses_is_not_followed(package):
     package("m.py", "from blemish import b, c\ndef f(x):\n    if x: raise ValueError(f'one {c.y}')\n    return b.x")
     assert followed("m") == ["b.py", "m.py"]

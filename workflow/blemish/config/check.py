@@ -21,7 +21,6 @@ from blemish.config.settings import Config
 from blemish.corruption.settings import RECIPES, AnyRecipe
 from blemish.errors import UserError
 from blemish.jobs.fingerprint import canonical
-from blemish.report.settings import combinations
 from blemish.settings import Name, Settings
 from blemish.words import closest
 
@@ -438,7 +437,7 @@ def _check_claim(keys: Keys, claim: Mapping, known: Sequence[Sequence[str]]) -> 
     if forms not in (["order"], ["above", "all"], ["above", "mean"]):
         has = ", ".join(forms) or "no comparison"
         yield Mistake(keys, f"has {has}; allowed: order, or all and above, or mean and above")
-    for filled in combinations(claim.get("over", {}) | claim.get("across", {})):
+    for filled in experiments.combinations(claim.get("over", {}) | claim.get("across", {})):
         for place, text in (((*keys, form, i), text) for form in forms for i, text in enumerate(claim[form])):
             try:
                 names = experiments.Detector(*text.format(**filled).split("/"))

@@ -22,7 +22,6 @@ Process = Callable[[list[Record], slice], Callable[[Path], None]]
 
 @contextmanager
 def in_batches(
-    title: str,
     records: Iterator[Record],
     images: int,
     size: int,
@@ -37,11 +36,11 @@ def in_batches(
     before it are written.
 
     Args:
-        title: what the progress bar calls the work.
         records: the shard, from its beginning.
         images: their number.
         size: images of a batch.
-        out: the file that the batches' files become; these lie in a folder beside it and have its suffix.
+        out: the file that the batches' files become; these lie in a folder beside it and have its suffix. The
+            progress bar has its name.
         identity: a digest of everything that the outcome follows from.
         evaluations: the UNet sample evaluations spent so far, for the log.
 
@@ -51,7 +50,7 @@ def in_batches(
     folder = state(out) / identity
     done = _finished(folder, out.suffix)
     threads = max(1, torch.get_num_threads() // 2)  # the encoder of PNG is slow, and leaves the interpreter to others
-    with Progress(title, images, done, evaluations) as progress, behind(threads) as submit:
+    with Progress(out.name, images, done, evaluations) as progress, behind(threads) as submit:
         for rows, batch in ahead(_batches(records, done, size)):
             submit(process(batch, rows), _file(folder, rows, out.suffix))
             progress.update(len(batch))

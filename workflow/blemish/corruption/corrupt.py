@@ -89,12 +89,12 @@ def corrupt_shard(
 
     sources = [file_digest(path) for path in (reconstructed, masks, inversion)]
     identity = digest(sources, diffusion.digest, name, recipe.model_dump(), engine.steps, mask_rule, engine.seed)
-    title, records = f"corruption {name}", join_masks(reconstructed, masks)
+    records = join_masks(reconstructed, masks)
     with in_batches(
-        title, records, len(inverted.ids), engine.batch_size, process, out, identity, lambda: denoiser.samples
+        records, len(inverted.ids), engine.batch_size, process, out, identity, lambda: denoiser.samples
     ) as parts:
         table = pd.concat([read_csv(path.with_suffix(".csv")) for path in parts], ignore_index=True)
         empty = table.latent_distance.isna().sum()
-        log.info("%s: %d of %d masks select nothing, passed through", title, empty, len(table))
+        log.info("%d of %d masks select nothing: those images pass through", empty, len(table))
         join_records(parts, out)
         write_text(latents_out, table.to_csv(index=False))

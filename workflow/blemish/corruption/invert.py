@@ -69,6 +69,6 @@ def invert_shard(images: Path, previous: Path | None, out: Path, engine: Engine,
 
     records = read_records(images, ["prompt"] if reached else ["prompt", "image"])
     with in_batches(
-        "inversion", records, len(ids), engine.batch_size, process, out, digest(identity, n), lambda: denoiser.samples
+        records, len(ids), engine.batch_size, process, out, digest(identity, n), lambda: denoiser.samples
     ) as parts:
         join_latents(parts, out, reached.evaluations if reached else 0)

@@ -41,5 +41,5 @@ def reconstruct_shard(images: Path, inversion: Path, out: Path, engine: Engine) 
 
     records = read_records(images, ["prompt", "source"])
     identity = digest(file_digest(images), file_digest(inversion), engine.diffusion.digest, engine.seed)
-    with in_batches("reconstruction", records, len(inverted.ids), engine.batch_size, process, out, identity) as parts:
+    with in_batches(records, len(inverted.ids), engine.batch_size, process, out, identity) as parts:
         join_records(parts, out)

@@ -3,9 +3,8 @@
 Snakemake follows neither imported modules nor, by default, the content of a script: a job carries `fingerprint(...)`
 as a parameter instead. Left out is what can change no result:
 
-* the modules of `blemish.jobs`, `blemish.errors` and, where only its classes are used, a chapter's `settings.py`: the
-  values of settings reach a job as parameters of their own. So do those of a corruption method, whose `PARAMETERS`
-  only say what is allowed;
+* the modules of `blemish.jobs`, `blemish.errors` and every `settings.py`: the values of settings reach a job as
+  parameters of their own. So do those of a corruption method, whose `PARAMETERS` only say what is allowed;
 * docstrings, log calls, warnings, what goes to standard error, and what a progress bar shows;
 * the words of an error. What is given to an exception that is not of `blemish.errors` counts but for its texts, as it
   may carry a value.
@@ -17,7 +16,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -237,8 +235,6 @@ def _followed(tree: ast.Module) -> set[Path]:
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "blemish":
             base = _find(node.module)
-            if base and base.name == "settings.py" and {alias.name for alias in node.names} <= {*_classes(base)}:
-                continue
             found |= {base, *(_find(f"{node.module}.{alias.name}") for alias in node.names)}
         elif isinstance(node, ast.Import):
             found |= {_find(alias.name) for alias in node.names if alias.name.split(".")[0] == "blemish"}
@@ -246,11 +242,7 @@ def _followed(tree: ast.Module) -> set[Path]:
 
 
 def _serves(path: Path) -> bool:
-    return path.relative_to(PACKAGE).parts[0] in ("jobs", "errors.py")
-
-
-def _classes(path: Path) -> Iterator[str]:
-    return (node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef))
+    return path.name == "settings.py" or path.relative_to(PACKAGE).parts[0] in ("jobs", "errors.py")
 
 
 def _locate(module: str) -> Path:

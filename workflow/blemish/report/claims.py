@@ -16,8 +16,7 @@ import pandas as pd
 
 from blemish.errors import UserError
 from blemish.evaluation.intervals import paired_draws, percentiles
-from blemish.experiments import Detector
-from blemish.report.settings import combinations
+from blemish.experiments import Detector, combinations
 from blemish.report.tables import signed
 from blemish.report.text import escape_markdown, markdown, without_repeats
 

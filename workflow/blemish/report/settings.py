@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from pydantic import Field
@@ -113,8 +111,3 @@ class Claim(Settings):
     """Detectors whose mean is above the mean of `above`."""
     above: Detectors = None
     """What `all` or `mean` is above."""
-
-
-def combinations(axes: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
-    """One choice of every axis, in all ways; a single empty one without axes."""
-    return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
