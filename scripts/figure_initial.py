@@ -11,7 +11,6 @@ def figure_initial(
     images: int,
     renoise: dict,
     mask_rule: str,
-    seed: int,
     out: list[str],
 ) -> None:
     """Inverts and corrupts the drawn images in a folder beside the figure, and draws them."""
@@ -29,7 +28,7 @@ def figure_initial(
 
     folder = state(out[0])
     drawn, settings = folder / "drawn.parquet", (ReNoise(**renoise), name, RECIPES[recipe["method"]](**recipe))
-    chosen = examples.drawn(read_strength(strength), images, seed)
+    chosen = examples.drawn(read_strength(strength), images, engine["seed"])
     pairs = zip(examples.fetch(clean, chosen), examples.fetch(corrupted, chosen), strict=True)
     write_records(drawn, (replace(record, mask=other.mask) for record, other in pairs))
     result, measures = corrupt_images(drawn, drawn, folder, Engine.load(**engine), *settings, mask_rule)
@@ -53,6 +52,5 @@ if __name__ == "__main__":
             images=snakemake.params.images,
             renoise=snakemake.params.renoise,
             mask_rule=snakemake.params.mask_rule,
-            seed=snakemake.params.seed,
             out=snakemake.output,
         )

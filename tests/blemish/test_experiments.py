@@ -16,13 +16,9 @@ BACKBONES = sorted(CONFIG["backbones"])
 TRAIN_SETS = ["richhf-100", *CONFIG["pools"]]
 
 SMALL = {
-    "title": "A_b & c",
-    "caption": "100 % of | it.",
-    "section": "§1",
-    "row_headers": ["Set", "How"],
     "columns": [
-        {"label": ["G", "Swin-T"], "backbone": "swin-t", "train_set": "hps"},
-        {"label": ["G", "ConvNeXt"], "backbone": "convnext-t", "train_set": "hps"},
+        {"label": ["G", name], "backbone": backbone, "train_set": "hps"}
+        for name, backbone in (("Swin-T", "swin-t"), ("ConvNeXt", "convnext-t"))
     ],
     "rows": [
         {"label": ["HPS", "pseudo|x"], "supervision": "pseudo"},

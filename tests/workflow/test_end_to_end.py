@@ -81,7 +81,7 @@ def test_the_number_of_parts_changes_no_image(folder, tmp_path):
 
 
 @pytest.mark.long
-def test_own_images_become_a_train_set_and_nothing_else_is_made_anew(folder):
+def test_own_images_become_a_train_set_and_nothing_else_is_made_again(folder):
     """The example of docs/extending.md, at the smallest sizes."""
     save_photos(folder / "photos")
     (target, *_, overlay) = follow("Your own images", folder)
