@@ -134,12 +134,11 @@ def test_nothing_is_stale_after_other_words_in_messages(run):
     package = "workflow/blemish"
     words = {
         "jobs/leases.py": "waiting for",  # a lease
-        "jobs/progress.py": "images/s",
+        "jobs/progress.py": "were there",  # progress
         "jobs/devices.py": "this job needs",
         "errors.py": "the machine's memory is used up",
         "corruption/diffusion.py": "out of memory in the",  # a log message
-        "corruption/latents.py": "run the inversion of this shard first",  # an error
-        "jobs/progress.py": "images (%d were there)",
+        "corruption/latents.py": "Run the inversion of this shard first",  # an error
         "detection/train.py": "going on from the one before",
         "corruption/settings.py": "How masks meet latents",  # a setting's description
         "corruption/methods/rotation.py": "Counter-clockwise",
