@@ -4,7 +4,7 @@ import pytest
 from checkout import link_checkout, said, snakemake
 
 MISTAKES = {
-    "detectors: {lrr: 1}": "mine.yaml: detectors.lrr is no key of the configuration, did you mean 'lr'?",
+    "detectors: {lrr: 1}": "mine.yaml: detectors.lrr is not a key of the configuration, did you mean 'lr'?",
     "pools: {hps: {shards: 0}}": "mine.yaml: pools.hps.shards is 0; allowed: integer, from 1",
     "recipes: {blur-30: {method: blurr}}": "mine.yaml: recipes.blur-30.method is blurr",
     "seed: 1\nseed: 2": "mine.yaml: seed stands twice",
