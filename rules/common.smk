@@ -9,7 +9,7 @@ sys.path.insert(0, os.path.join(workflow.basedir, "workflow"))
 # The jobs' interpreters import the package too.
 os.environ.update(PYTHONPATH=os.pathsep.join([sys.path[0], *filter(None, [os.environ.get("PYTHONPATH")])]))
 
-from blemish import experiments
+from blemish import experiments, steps
 from blemish.config.check import check
 from blemish.errors import UserError, explain
 from blemish.jobs import devices, locks, record

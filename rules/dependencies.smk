@@ -74,7 +74,7 @@ def previous_inversion(wildcards):
     n = int(wildcards.n)
     if n == 0:
         return []
-    previous = experiments.before(n, config["schedule"]["stride"])
+    previous = steps.before(n, config["schedule"]["stride"])
     return f"<results>/inversion/{wildcards.pool}/{wildcards.shard}/{previous}.safetensors"
 
 

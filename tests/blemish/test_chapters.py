@@ -9,7 +9,18 @@ import blemish
 
 PACKAGE = Path(blemish.__path__[0])
 ORDER = (
-    *("words", "settings", "experiments", "data", "sources", "labels", "corruption", "detection", "evaluation"),
+    *(
+        "words",
+        "settings",
+        "steps",
+        "experiments",
+        "data",
+        "sources",
+        "labels",
+        "corruption",
+        "detection",
+        "evaluation",
+    ),
     *("report", "miniworld", "config", "planning", "cli"),
 )
 SERVE_ALL = ("errors", "jobs")

@@ -8,7 +8,7 @@ import pytest
 from blemish import experiments
 from blemish.config.load import ROOT, load
 from blemish.errors import UserError
-from blemish.experiments import CorruptedPool, Detector, before, group, stored
+from blemish.experiments import CorruptedPool, Detector, group
 
 CONFIG = load()
 TABLES, RECIPES = CONFIG["tables"], CONFIG["recipes"]
@@ -125,22 +125,6 @@ def test_every_region_has_a_selector_of_the_first_seed():
         *pseudo,
         *((Detector("richhf-100", "human", name), 7) for name in sorted({"swin-t", BACKBONES[0]})),
     ]
-
-
-@pytest.mark.parametrize(
-    ("depths", "expected"),
-    [([10, 20], [0, 5, 10, 15, 20]), ([7], [0, 5, 7]), ([7, 10], [0, 5, 7, 10]), ([0], [0]), ([], [])],
-)
-def test_what_is_stored_is_the_way_to_the_deepest(depths, expected):
-    assert stored(depths, 5) == expected
-    assert all(before(n, 5) in expected for n in expected if n)
-
-
-def test_the_papers_steps_count_backwards():
-    assert [experiments.steps_inverted(step, 50) for step in (50, 45, 40, 0)] == [0, 5, 10, 50]
-    for step in (-1, 51):
-        with pytest.raises(UserError, match=f"step {step} "):
-            experiments.steps_inverted(step, 50)
 
 
 def test_each_pool_is_inverted_as_far_as_its_own_recipes_ask():

@@ -53,7 +53,7 @@ def job(folder, body, log="job.log"):
         from pathlib import Path
         from types import SimpleNamespace
         from blemish.jobs.run import run
-        snakemake = SimpleNamespace(log=[{log!r}], threads=1, rule="a rule", resources={{"gpu": 0}}, input={{}})
+        snakemake = SimpleNamespace(log=[{log!r}], threads=1, rule="a rule", resources={{"gpu": 0}}, params={{}}, output=[])
         with run(snakemake):
         """
     source = textwrap.dedent(program) + textwrap.indent(textwrap.dedent(body), "    ")

@@ -47,7 +47,9 @@ def run(undisturbed, tmp_path):
 
 
 def state(folder, target):
-    return (folder / target).with_name(f".{Path(target).name}.state")
+    """Where the job that makes the target keeps what it would go on from; the folder is named after its code too."""
+    target = folder / target
+    return next(target.parent.glob(f".{target.name}.*.state"), target.with_name("not begun"))
 
 
 def start(folder, target):

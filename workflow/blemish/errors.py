@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-MEND = "mend that and start again; what was finished is kept."
+MEND = "fix that and run again; what was finished is kept."
 NO_MEMORY = (
     "allocate memory",  # PyTorch, and the linker while libraries are loaded
     "std::bad_alloc",

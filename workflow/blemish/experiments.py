@@ -8,10 +8,11 @@ column or row is its `label` (text or a list of texts, outermost group first) an
 from __future__ import annotations
 
 import itertools
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from blemish.errors import UserError
+from blemish.steps import steps_inverted, stored
 from blemish.words import closest
 
 LABELLED = ("human", "pseudo")  # supervisions that are not recipes
@@ -137,17 +138,6 @@ def trainings(config: Mapping) -> list[tuple[Detector, int]]:
     return sorted(selectors | {(detector, seed) for detector in detectors(config["tables"]) for seed in seeds})
 
 
-def steps_inverted(step: int, steps: int) -> int:
-    """DDIM step s of a recipe means that steps - s steps are inverted (§4.3): step 40 of 50 is ten of them.
-
-    Raises:
-        UserError: the schedule does not have the step.
-    """
-    if not 0 <= step <= steps:
-        raise UserError(f"corruption step {step} is not among 0 to {steps}. Correct the recipe's step.")
-    return steps - step
-
-
 def depth(config: Mapping, recipe: str) -> int:
     """How many steps are inverted for a recipe."""
     return steps_inverted(config["recipes"][recipe]["step"], config["schedule"]["steps"])
@@ -161,21 +151,6 @@ def inversions(config: Mapping) -> list[tuple[str, int]]:
         for pool, recipes in needed.items()
         for n in stored([depth(config, recipe) for recipe in recipes], config["schedule"]["stride"])
     ]
-
-
-def before(n: int, stride: int) -> int:
-    """The stored number of inversion steps from which the inversion to n > 0 steps goes on."""
-    return (n - 1) // stride * stride
-
-
-def stored(depths: Iterable[int], stride: int) -> list[int]:
-    """All numbers of inversion steps that are stored on the way to `depths`, ascending."""
-    found: set[int] = set()
-    for n in depths:
-        while n not in found:
-            found.add(n)
-            n = before(n, stride) if n else 0
-    return sorted(found)
 
 
 def group(names: Iterable[Name], values: Iterable[Value]) -> dict[Name, list[Value]]:

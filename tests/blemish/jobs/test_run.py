@@ -28,16 +28,21 @@ def test_what_is_made_may_be_read_like_any_other_file(tmp_path):
     assert (tmp_path / "made").stat().st_mode == (tmp_path / "other").stat().st_mode
 
 
-def start_job(tmp_path, body):
-    program = textwrap.dedent(
-        """
+def start_job(tmp_path, body, code="1"):
+    program = (
+        textwrap.dedent(
+            """
         from types import SimpleNamespace
         from blemish.errors import UserError
-        from blemish.jobs.run import run
-        with run(SimpleNamespace(log=["log.txt"], threads=1, rule="a rule", resources={"gpu": 0})):
+        from blemish.jobs.run import run, state
+        settings = {"resources": {"gpu": 0}, "params": {"code": CODE}}
+        with run(SimpleNamespace(log=["log.txt"], output=["made"], threads=1, rule="a rule", **settings)):
             BODY
         """
-    ).replace("BODY", body)
+        )
+        .replace("BODY", body)
+        .replace("CODE", repr(code))
+    )
     return subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, stdout=PIPE, stderr=PIPE, text=True)
 
 
@@ -49,8 +54,8 @@ def wait_for(file, text, process, seconds=60):
         time.sleep(0.02)
 
 
-def run_job(tmp_path, body):
-    process = start_job(tmp_path, body)
+def run_job(tmp_path, body, code="1"):
+    process = start_job(tmp_path, body, code)
     stdout, stderr = process.communicate(timeout=60)
     return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
@@ -102,3 +107,14 @@ def test_a_fault_of_the_program_keeps_its_traceback(tmp_path):
     done = run_job(tmp_path, "1 / 0")
     assert done.returncode != 0
     assert "ZeroDivisionError" in (tmp_path / "log.txt").read_text()
+
+
+def test_a_job_goes_on_from_what_the_same_code_kept_and_from_no_other(tmp_path):
+    keep = "state('made').mkdir(); raise UserError('interrupted.')"
+    print_kept = "print(state('made').exists())"
+    run_job(tmp_path, keep)
+    run_job(tmp_path, print_kept)
+    assert "True" in (tmp_path / "log.txt").read_text()
+    run_job(tmp_path, print_kept, code="2")
+    assert "False" in (tmp_path / "log.txt").read_text()
+    assert not list(tmp_path.glob(".made*state"))

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from checkout import link_checkout
 
 from blemish.planning import status
 
@@ -19,7 +20,8 @@ def test_seconds_are_means_over_jobs_and_not_over_their_files(tmp_path):
     assert status.durations(tmp_path / "none") == {}
 
 
-def test_a_run_that_cannot_be_planned_says_so(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(status.UserError, match="cannot plan"):
-        status.plan()
+def test_a_run_that_cannot_be_planned_says_why(tmp_path, monkeypatch):
+    monkeypatch.chdir(link_checkout(tmp_path))
+    (tmp_path / "mine.yaml").write_text("sed: 1")
+    with pytest.raises(status.UserError, match=r"this run: mine.yaml: sed is not a key .*, did you mean 'seed'"):
+        status.plan("--configfile", "config/mini.yaml", "mine.yaml")

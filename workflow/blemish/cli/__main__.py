@@ -15,7 +15,7 @@ from blemish.errors import UserError, explain
 
 app = typer.Typer(
     help="Synthetic artifacts with pixel-level labels, and detectors of artifacts, for your own images.",
-    epilog="Exit codes: 0 done, 1 something you can mend, said in one sentence, 2 wrong usage.",
+    epilog="Exit codes: 0 done, 1 an error that you can fix, said in one sentence, 2 wrong usage.",
     no_args_is_help=True,
     rich_markup_mode=None,
     add_completion=False,

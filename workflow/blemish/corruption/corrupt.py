@@ -21,7 +21,7 @@ from blemish.corruption.settings import Recipe
 from blemish.data.digests import digest, file_digest
 from blemish.data.files import read_csv, write_text
 from blemish.data.records import Record, join_masks, join_records, write_records
-from blemish.experiments import steps_inverted
+from blemish.steps import steps_inverted
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from blemish.experiments import before, stored
+from blemish.steps import before, stored
 
 if TYPE_CHECKING:
     from blemish.corruption.schedule import Schedule

@@ -10,7 +10,7 @@ from blemish.corruption.invert import invert_shard
 from blemish.corruption.reconstruct import reconstruct_shard
 from blemish.corruption.settings import Recipe, ReNoise
 from blemish.corruption.strength import measure_shard
-from blemish.experiments import steps_inverted
+from blemish.steps import steps_inverted
 
 
 def corrupt_images(

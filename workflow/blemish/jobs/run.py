@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import logging
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -12,11 +14,16 @@ from pathlib import Path
 from blemish.errors import explain
 from blemish.jobs import devices, locks
 
+_code = ""  # the fingerprint of the code that the job runs
+
 
 def state(output: str | os.PathLike) -> Path:
-    """The folder in which a job keeps what it would go on from; Snakemake, which does not know it, leaves it be."""
+    """The folder in which a job keeps what it would go on from: of this code alone, as another's results may differ.
+
+    Snakemake, which does not know it, leaves it be.
+    """
     output = Path(output)
-    return output.with_name(f".{output.name}.state")
+    return output.with_name(f".{'.'.join(filter(None, (output.name, _code, 'state')))}")
 
 
 @contextmanager
@@ -36,6 +43,7 @@ def run(snakemake) -> Iterator[None]:
                 os.dup2(stream.fileno(), 2)
             logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
             _use_threads(snakemake.threads)
+            _forget_other_code(snakemake)
             with devices.lease(snakemake.resources.get("gpu", 0), description=snakemake.rule):
                 yield
         sys.stdout.flush()
@@ -65,6 +73,16 @@ def _alone(snakemake, terminal: int) -> AbstractContextManager[None]:
 
     log = Path(snakemake.log[0])
     return locks.alone(log.with_name(f".{log.name}.lock"), waiting)
+
+
+def _forget_other_code(snakemake) -> None:
+    """Removes what the job's attempts with other code left to go on from."""
+    global _code
+    _code = snakemake.params.get("code", "")
+    for output in map(Path, snakemake.output):
+        for folder in output.parent.glob(f".{glob.escape(output.name)}.*state"):
+            if folder != state(output):
+                shutil.rmtree(folder)
 
 
 def _use_threads(threads: int) -> None:

@@ -31,7 +31,8 @@ def plan(*arguments: str) -> tuple[Counter, list[tuple[str, str]]]:
     command = [SNAKEMAKE, "--dry-run", *arguments]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
-        raise UserError(f"Snakemake cannot plan this run: {done.stdout.strip().splitlines()[-1]}")
+        said = [line for line in done.stdout.splitlines() if line.strip() and not line.startswith("  File ")]
+        raise UserError(f"Snakemake cannot plan this run: {said[-1]}")
     table = done.stdout.partition("Job stats:")[2].partition("total")[0]
     counts = Counter({rule: int(n) for rule, n in re.findall(r"^(\w+)\s+(\d+)$", table, re.MULTILINE)})
     return counts, re.findall(r"^Job \d+: (.+)\nReason: (.+)$", done.stdout, re.MULTILINE)

@@ -10,6 +10,7 @@ from blemish import experiments
 from blemish.corruption.cost import evaluations
 from blemish.corruption.schedule import Schedule
 from blemish.corruption.settings import ReNoise
+from blemish.steps import before
 
 STAGES = (
     *("sources", "sets", "selector", "regions", "inversion", "reconstruction"),
@@ -64,7 +65,7 @@ def work(config: Mapping, sizes: Sizes, settings: ReNoise, schedule: Schedule) -
     for pool, n in experiments.inversions(config):
         chains[pool].update(started=1, bytes=images[pool] * (latent * (2 if n else 1) + RANDOM_STATE))
         if n:
-            start = experiments.before(n, config["schedule"]["stride"])
+            start = before(n, config["schedule"]["stride"])
             chains[pool].update(inverted=images[pool] * evaluations(start, n, settings, schedule))
         else:
             chains[pool].update(encoded=images[pool])

@@ -13,8 +13,9 @@ from blemish.corruption.latents import Latents
 from blemish.corruption.schedule import Schedule
 from blemish.corruption.settings import ReNoise
 from blemish.data.files import read_csv
-from blemish.experiments import CorruptedPool, before
+from blemish.experiments import CorruptedPool
 from blemish.report.text import escape_markdown, markdown
+from blemish.steps import before
 
 HEADER = ["Pool", "Work", "Images", "Evaluations", "an image", "Forecast", "Each inverting for itself"]
 LEGEND = (

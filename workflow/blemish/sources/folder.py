@@ -196,7 +196,7 @@ def frame_part(folder: str | PathLike, part: int, parts: int, size: int, out: st
 
 
 def listings(pools: Mapping[str, Mapping]) -> dict[str, str]:
-    """Of each pool a digest of its images' names, sizes and times: another one when any of them changes.
+    """Of each pool a digest of its images' and prompts' names, sizes and times: another one when any of them changes.
 
     Args:
         pools: name -> `images`, a folder.
@@ -214,6 +214,9 @@ def listings(pools: Mapping[str, Mapping]) -> dict[str, str]:
 
 
 def _listing(folder: str) -> str:
-    files = [(found.name, found.path.stat()) for found in find([folder])]
-    lines = [f"{name} {status.st_size} {status.st_mtime_ns}" for name, status in files]
+    lines = []
+    for found in find([folder]):
+        for path in filter(Path.is_file, (found.path, found.path.with_suffix(".txt"))):
+            status = path.stat()
+            lines.append(f"{found.name} {path.suffix} {status.st_size} {status.st_mtime_ns}")
     return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()[:16]

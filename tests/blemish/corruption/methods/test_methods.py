@@ -100,3 +100,11 @@ def test_a_parameter_that_the_method_lacks_is_named():
         methods.load("blur")
     with pytest.raises(UserError, match="it has none"):
         methods.load("proposed", sigma=2)
+
+
+def test_a_method_gives_no_parameter_a_value(tmp_path, monkeypatch):
+    """Neither a recipe nor the code that makes a job stale would show it."""
+    monkeypatch.setattr(methods, "__path__", [str(tmp_path)])
+    (tmp_path / "smear.py").write_text('PARAMETERS = {"width": {"type": "float", "default": 2.0}}\n')
+    with pytest.raises(UserError, match="method smear says default of its parameter width"):
+        methods.parameters("smear")

@@ -10,9 +10,9 @@ that returns z_t^sel of Eq. 5, the latents that take the place of the inverted o
     phi, p: phi' and p' of Eq. 4 at that step, floats
     generators: one CPU generator per sample, the only source of random numbers
     parameters: the method's own, from its recipe in config/corruptions.yaml; the file describes them in a
-        literal `PARAMETERS`, by which recipes are checked before anything runs: name -> keywords of a pydantic
-        `Field` (description, ge, le, multiple_of, ...), and either `type` (int, float, str or bool) or `choices`, a
-        list of the words that are allowed
+        literal `PARAMETERS`, by which recipes are checked before anything runs: name -> some of `KEYWORDS`: those
+        of a pydantic `Field`, and either `type` (int, float, str or bool) or `choices`, a list of the words that are
+        allowed
 A method sees no mask: `corruption.mask.blend` alone blends its latents in, so that no method can break confinement
     (Eq. 1).
 """
@@ -30,6 +30,8 @@ from pathlib import Path
 from blemish.errors import UserError
 from blemish.words import closest
 
+KEYWORDS = {"type", "choices", "description", "ge", "gt", "le", "lt", "multiple_of", "min_length", "max_length"}
+
 
 def methods() -> list[str]:
     """The names of all methods."""
@@ -37,11 +39,23 @@ def methods() -> list[str]:
 
 
 def parameters(method: str) -> dict[str, dict]:
-    """A method's own parameters, name -> what it may be: `PARAMETERS` of its file, which is not imported for it."""
+    """A method's own parameters, name -> what it may be: `PARAMETERS` of its file, which is not imported for it.
+
+    Raises:
+        UserError: it says something else than what a value may be. A default would reach a result, and neither the
+            recipe nor the code that makes a job stale would show it.
+    """
     tree = ast.parse(Path(__path__[0], f"{method}.py").read_text())
     for node in tree.body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "PARAMETERS":
-            return ast.literal_eval(node.value)
+            found = ast.literal_eval(node.value)
+            for name, about in found.items():
+                if other := sorted({*about} - KEYWORDS):
+                    raise UserError(
+                        f"the corruption method {method} says {', '.join(other)} of its parameter {name}. "
+                        f"Say only {', '.join(sorted(KEYWORDS))}; values stand in recipes."
+                    )
+            return found
     return {}
 
 
