@@ -7,6 +7,7 @@ Prints JSON. Goals: the paper in under 10 s and 500 MB; ten times the images and
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -63,5 +64,6 @@ def plan(overlay: dict) -> dict:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
     graphs = {name: plan(overlay) for name, overlay in GRAPHS.items()}
     print(json.dumps({"machine": f"{platform.machine()}, {os.cpu_count()} cores", "graphs": graphs}, indent=1))

@@ -53,7 +53,8 @@ def job(folder, body, log="job.log"):
         from pathlib import Path
         from types import SimpleNamespace
         from blemish.jobs.run import run
-        snakemake = SimpleNamespace(log=[{log!r}], threads=1, rule="a rule", resources={{"gpu": 0}}, params={{}}, output=[])
+        more = {{"resources": {{"gpu": 0}}, "params": {{}}, "output": []}}
+        snakemake = SimpleNamespace(log=[{log!r}], threads=1, rule="a rule", **more)
         with run(snakemake):
         """
     source = textwrap.dedent(program) + textwrap.indent(textwrap.dedent(body), "    ")

@@ -37,7 +37,7 @@ def follow(section, folder):
 
 
 def save_photos(folder):
-    """Images of four sizes and modes, one with a prompt, and a file that is no image."""
+    """Images of four sizes and modes, one with a prompt, and a file that is not an image."""
     folder.mkdir()
     rng = np.random.default_rng(0)
     for i, (size, mode) in enumerate([((64, 64), "RGB"), ((90, 70), "L"), ((40, 200), "RGBA"), ((300, 200), "P")]):

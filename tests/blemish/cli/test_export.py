@@ -14,7 +14,7 @@ from blemish.data.records import Record, write_records
 
 @pytest.fixture
 def records(tmp_path):
-    """Two shards of eight records; ids that are no file names, masks with no, one and many regions."""
+    """Two shards of eight records; ids that are not file names, masks with no, one and many regions."""
     rng = np.random.default_rng(0)
     made = []
     for i, id_ in enumerate(["a", "A", "../up", "b/c", "b c", "empty", "full", "diagonal"]):

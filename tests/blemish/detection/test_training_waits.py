@@ -1,4 +1,4 @@
-"""A training step never makes the host wait for the device; see `tests/blemish/test_waiting.py`."""
+"""A training step never makes the host wait for the device; see `tests/blemish/corruption/test_waiting.py`."""
 
 from types import SimpleNamespace
 

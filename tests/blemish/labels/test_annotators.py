@@ -72,7 +72,7 @@ def test_a_pixel_is_positive_above_127_and_a_half():
 
 @given(st.integers(1, 3), st.data())
 def test_scores_tell_their_raters(raters, data):
-    """Their number is found whenever one of the means is no integer, and nothing is concluded otherwise."""
+    """Their number is found whenever one of the means is not an integer, and nothing is concluded otherwise."""
     ratings = data.draw(st.lists(st.lists(st.integers(1, 5), min_size=raters, max_size=raters), min_size=4, max_size=4))
     scores = {str(i): (float(np.float32(np.mean(r))) - 1) / 4 for i, r in enumerate(ratings)}
     sums = [sum(r) for r in ratings]

@@ -359,7 +359,10 @@ def _as_number(value: object, choices: Sequence[Mapping]) -> str:
         number = float(value)
     except ValueError:
         return ""
-    return f" (text to YAML; as a number: {yaml.safe_dump(number).split()[0]})" if math.isfinite(number) else ""
+    if not math.isfinite(number):
+        return ""
+    number = int(number) if number.is_integer() and "e" not in value.lower() else number
+    return f" (text to YAML; as a number: {yaml.safe_dump(number).split()[0]})"
 
 
 def _choice(value: object, names: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ from pydantic import Field
 from blemish.settings import Count, Settings, Text
 
 Label = str | Annotated[list[str], Field(min_length=1)]
-Detectors = Annotated[list[Annotated[str, Field(pattern="^[^/]+/[^/]+/[^/]+$")]], Field(min_length=1)]
+Names = Annotated[list[Annotated[str, Field(pattern="^[^/]+/[^/]+/[^/]+$")]], Field(min_length=1)]
 Axes = dict[str, Annotated[list[str], Field(min_length=1)]]
 Recipes = Annotated[list[Text], Field(min_length=1)]
 
@@ -103,11 +103,11 @@ class Claim(Settings):
     """What {name} in a detector stands for, a case for each combination."""
     across: Axes = Field({})
     """The same, all combinations within one case."""
-    order: Detectors = None
-    """Detectors as train_set/supervision/backbone, each above the next."""
-    all: Detectors = None
-    """Detectors, each above each of `above`."""
-    mean: Detectors = None
-    """Detectors whose mean is above the mean of `above`."""
-    above: Detectors = None
+    order: Names = None
+    """Names as train_set/supervision/backbone, each above the next."""
+    all: Names = None
+    """Names, each above each of `above`."""
+    mean: Names = None
+    """Names whose mean is above the mean of `above`."""
+    above: Names = None
     """What `all` or `mean` is above."""

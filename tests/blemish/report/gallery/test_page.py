@@ -255,7 +255,7 @@ def test_overlays_are_toggled_by_key_and_by_button_everywhere(opened):
     one(opened, "#detail [data-layer=mask]").click()
     assert state() == ([28, 19], ["true", "true"] * 2)
     press(opened, Keys.ESCAPE)
-    one(opened, "#iou-from").send_keys("m")  # typed into a field it is no command
+    one(opened, "#iou-from").send_keys("m")  # typed into a field it is not a command
     assert state()[1] == ["true", "true"] * 2
 
 
