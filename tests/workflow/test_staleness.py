@@ -211,6 +211,7 @@ def test_a_shared_modules_code_reaches_all_that_import_it(run):
     counts, said = stale(run)
     assert counts == DETECTORS | IMAGES | ALL_TABLES | {
         "invert": 20,
+        "reconstruct": 4,
         **corrupting_jobs(50),
         "train_detector": 24,
         "evaluate": 24,
@@ -329,7 +330,7 @@ HPS = DETECTORS | IMAGES | ALL_TABLES | {"draw_hps": 1, "figure_regions": 1, "tr
 def test_a_sources_revision_reaches_what_is_made_from_it(run):
     edit(run, "config/mini.yaml", 'hps", revision: null', 'hps", revision: v2')
     counts, said = stale(run)
-    assert counts == HPS | RECORD | {"invert": 10, "select_regions": 4, **corrupting_jobs(34)}
+    assert counts == HPS | RECORD | {"invert": 10, "reconstruct": 2, "select_regions": 4, **corrupting_jobs(34)}
     assert sentences(said, "Invert") == inverting("hps", [0, 5, 10, 15, 20])
     assert sentences(said, "Train") == training("hps", [*RECIPES, "pseudo"])
 
@@ -337,7 +338,7 @@ def test_a_sources_revision_reaches_what_is_made_from_it(run):
 def test_fewer_parts_draw_the_pool_again(run):
     """Its files are there already, but hold a half of it each."""
     edit(run, "config/test.yaml", "hps: {count: 10, shards: 2}", "hps: {count: 10, shards: 1}")
-    assert stale(run)[0] == HPS | RECORD | {"invert": 5, "select_regions": 2, **corrupting_jobs(17)}
+    assert stale(run)[0] == HPS | RECORD | {"invert": 5, "reconstruct": 1, "select_regions": 2, **corrupting_jobs(17)}
 
 
 # Values that come back
