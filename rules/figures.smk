@@ -7,34 +7,6 @@ IMAGES = config["figures"]["images"]
 INITIAL = {**config["recipes"][SHOWN], "step": 0}  # all steps are inverted
 
 
-def picture(name, category, **labels):
-    """A figure as PNG, which the report shows under the caption of the same name, and as PDF."""
-    caption, path = f"../workflow/report/{name}.rst", f"<results>/figures/{name}"
-    png = report(f"{path}.png", category=category, caption=caption, labels=labels)
-    return [png, f"{path}.pdf"]
-
-
-def beside_clean(corrupted_pools):
-    """What a figure of corrupted pools beside the clean images is drawn from."""
-    return {
-        "clean": clean(dict.fromkeys(c.pool for c in corrupted_pools)),
-        "corrupted": corrupted(corrupted_pools, ".parquet"),
-        "strength": corrupted(corrupted_pools, ".csv"),
-    }
-
-
-def shown_images(corrupted_pools, images, choice="drawn"):
-    """What those files are of, how many images of a pool are shown, and which: drawn by seed, or least_changed."""
-    return {
-        "pools": of_pools(dict.fromkeys(c.pool for c in corrupted_pools)),
-        "corrupted": of_shards(corrupted_pools),
-        "images": images,
-        "choice": choice,
-        "seed": config["seed"],
-        "code": fingerprint("scripts/figure_methods.py"),
-    }
-
-
 rule contact_sheet:
     input:
         clean=clean([experiments.HPS]),
