@@ -103,10 +103,10 @@ TRAIN = """
 TABLE = """
     import json, sys
     sys.path.insert(0, "{root}/scripts")
-    from table import make_table
+    from table import write_table
     table = json.loads(Path("{source}/table.json").read_text())
-    runs = [["hps", "pseudo", "swin-t", 0]]
-    make_table(["{source}/metrics.json"], runs, table, None, "t.csv", "t.md", "t.tex")
+    detectors = [["hps", "pseudo", "swin-t"]]
+    write_table(["{source}/metrics.json"], detectors, table, None, "t.csv", "t.md", "t.tex")
     """
 JOBS = {
     "invert": (INVERT, ["0.safetensors", "2.safetensors"]),
@@ -158,7 +158,7 @@ ROOM = {"invert": 30_000, "train": 1_000_000, "table": 0}  # enough for somethin
 def test_a_full_disk(disk, tmp_path, source, undisturbed, name):
     fill(disk, ROOM[name])
     done = job(disk, JOBS[name][0].format(root=ROOT, source=source), log=str(tmp_path / "job.log"))
-    assert is_one_sentence(done, "start again; what was finished is kept."), done.stderr
+    assert is_one_sentence(done, "run again; what was finished is kept."), done.stderr
     assert "space" in done.stderr or "disk is full" in done.stderr
     assert leftovers(disk) == []
     (disk / "filler").unlink()
@@ -169,7 +169,7 @@ def test_a_full_disk(disk, tmp_path, source, undisturbed, name):
 def test_a_read_only_disk(disk, tmp_path, source, undisturbed, name):
     make_read_only(disk)
     done = job(disk, JOBS[name][0].format(root=ROOT, source=source), log=str(tmp_path / "job.log"))
-    assert is_one_sentence(done, "Read-only file system", "start again")
+    assert is_one_sentence(done, "Read-only file system", "run again")
     make_writable(disk)
     goes_on(disk, name, source, undisturbed)
 
