@@ -1,9 +1,11 @@
 import json
+import re
 import shutil
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from blemish.corruption.diffusion import Diffusion
 from blemish.corruption.sampling import Counting
@@ -127,6 +129,39 @@ def test_what_cannot_be_loaded_is_a_sentence(tiny_diffusion, tmp_path):
     if not torch.cuda.is_available():
         with pytest.raises(UserError, match="no GPU"):
             Diffusion.load(tiny_diffusion, "cuda")
+
+
+def without(names):
+    return lambda state: {name: tensor for name, tensor in state.items() if not re.search(names, name)}
+
+
+def renamed(state):
+    return {f"net.{name}": tensor for name, tensor in state.items()}
+
+
+def cut(state):
+    name = max(state, key=lambda name: state[name].numel())
+    return state | {name: state[name][:-1].clone()}
+
+
+@pytest.mark.parametrize("network", ["unet", "vae", "text_encoder", "text_encoder_2"])
+def test_a_network_that_lacks_a_tensor_is_refused_by_name(tiny_diffusion, tiny_xl, tmp_path, network):
+    copy = shutil.copytree(tiny_xl if network == "text_encoder_2" else tiny_diffusion, tmp_path / "copy")
+    path = next((copy / network).glob("*.safetensors"))
+    whole = load_file(path)
+    damages = {f"{name} is missing": without(f"^{re.escape(name)}$") for name in sorted(whole)[:: len(whole) // 8]}
+    damages |= {
+        "is missing": renamed,
+        "another.weight belongs": lambda state: state | {"another.weight": torch.zeros(2)},
+        str(copy / network): cut,
+    }
+    for told, damage in damages.items():
+        save_file(damage(whole), path, {"format": "pt"})
+        with pytest.raises(UserError, match=re.escape(told)) as refusal:
+            Diffusion.load(copy)
+        assert str(copy / network) in str(refusal.value)
+    save_file(whole | ({"embeddings.position_ids": torch.arange(77)} if "text" in network else {}), path)
+    Diffusion.load(copy)
 
 
 def test_images_of_an_unfit_size_are_refused(diffusion):

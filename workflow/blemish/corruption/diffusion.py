@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,6 +20,9 @@ from blemish.data.files import read_json
 from blemish.errors import UserError, explain
 
 log = logging.getLogger(__name__)
+
+UNUSED = re.compile(r"position_ids$|^vision_model\.|^visual_projection\.|^text_projection\.|^logit_scale$")
+"""Tensors that a text encoder's file may hold beyond the network: buffers of older versions, the rest of its CLIP."""
 
 
 @dataclass(eq=False)
@@ -41,8 +45,8 @@ class Diffusion:
         """Loads a folder that a diffusers pipeline was saved to; reads local safetensors only.
 
         Raises:
-            UserError: the folder does not hold such a pipeline, has a component without safetensors, or the device is
-                missing.
+            UserError: the folder does not hold such a pipeline, has a component without safetensors or one whose
+                tensors are not exactly its network's, or the device is missing.
         """
         # The modules themselves: the packages' own names resolve to the same classes through slower detours.
         from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
@@ -62,7 +66,10 @@ class Diffusion:
 
         def network(kind, name: str, **options):
             with _explained(folder / name):
-                model = kind.from_pretrained(folder / name, local_files_only=True, use_safetensors=True, **options)
+                model, found = kind.from_pretrained(
+                    folder / name, local_files_only=True, use_safetensors=True, output_loading_info=True, **options
+                )
+            _complete(folder / name, found)
             return model.eval().requires_grad_(False).to(device)
 
         # fp16 has the finer mantissa, and Stable Diffusion's VAE fits its range; SDXL's need not.
@@ -191,6 +198,24 @@ class Diffusion:
             self._limits[network] = size // 2
             torch.cuda.empty_cache()
             log.warning("out of memory in the %s at %d samples: going on with %d", network, size, size // 2)
+
+
+def _complete(folder: Path, found: Mapping[str, Collection]) -> None:
+    """Refuses a network of which a tensor was not in its file: the libraries draw it at random and only warn.
+
+    Args:
+        folder: of the network.
+        found: what `from_pretrained` of diffusers or transformers says with `output_loading_info`.
+    """
+    faults = [f"{name} is missing" for name in sorted(found["missing_keys"])]
+    faults += [f"{name} has another shape" for name, *_ in sorted(found["mismatched_keys"])]
+    faults += [f"{name} belongs to no layer" for name in sorted(found["unexpected_keys"]) if not UNUSED.search(name)]
+    if faults:
+        listed = "; ".join(faults[:3]) + ("; ..." if len(faults) > 3 else "")
+        raise UserError(
+            f"the weights in {folder} are not those of the network that its config.json describes, in {len(faults)} "
+            f"tensors ({listed}). Fetch the model again, or give one that diffusers saved whole."
+        )
 
 
 @contextmanager
