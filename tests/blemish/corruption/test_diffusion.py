@@ -5,6 +5,8 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from diffusers import AutoencoderKL
+from legacy import make_legacy
 from safetensors.torch import load_file, save_file
 
 from blemish.corruption.diffusion import Diffusion
@@ -162,6 +164,23 @@ def test_a_network_that_lacks_a_tensor_is_refused_by_name(tiny_diffusion, tiny_x
         assert str(copy / network) in str(refusal.value)
     save_file(whole | ({"embeddings.position_ids": torch.arange(77)} if "text" in network else {}), path)
     Diffusion.load(copy)
+
+
+def test_the_form_in_which_stable_diffusion_15_is_published_gives_the_same(tiny_diffusion, tmp_path):
+    today = shutil.copytree(tiny_diffusion, tmp_path / "today")
+    torch.manual_seed(1)
+    AutoencoderKL(block_out_channels=(8, 8), down_block_types=("DownEncoderBlock2D",) * 2, latent_channels=4,
+        up_block_types=("UpDecoderBlock2D",) * 2, norm_num_groups=4, sample_size=16).save_pretrained(today / "vae")  # fmt: skip
+    published = shutil.copytree(today, tmp_path / "published")
+    make_legacy(published)
+    assert any("proj_attn" in name for name in load_file(next((published / "vae").glob("*.safetensors"))))
+    a, b = Diffusion.load(today), Diffusion.load(published)
+    assert a.schedule(50) == b.schedule(50)
+    prompts = ["a face", "a sign and a very long caption " * 10]
+    torch.testing.assert_close(a.embed(prompts), b.embed(prompts), rtol=0, atol=0)
+    z = a.encode(images(2), seeded(0, 1))
+    torch.testing.assert_close(b.encode(images(2), seeded(0, 1)), z, rtol=0, atol=0)
+    np.testing.assert_array_equal(a.decode(z), b.decode(z))
 
 
 def test_images_of_an_unfit_size_are_refused(diffusion):
