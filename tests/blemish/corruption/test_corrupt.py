@@ -38,7 +38,7 @@ def test_a_corrupted_set_is_the_images_with_their_masks(tmp_path, corrupt, shard
         assert (after.recipe, after.seed) == ("proposed-48", 5)
         assert after.image.shape == before.image.shape
         np.testing.assert_array_equal(after.mask, masks[after.id])
-    assert table.columns.tolist() == ["id", "latent_distance", "evaluations"]
+    assert table.columns.tolist() == ["id", "latent_distance", "evaluations", "left_out", "label_iou"]
     assert table.id.tolist() == [r.id for r in records]
     assert not state(tmp_path / "out.parquet").exists()
 
@@ -69,7 +69,7 @@ def test_the_image_latent_is_corrupted_inside_the_mask_alone(
     (z,) = decoded
     mask = torch.stack([torch.from_numpy(r.mask) for r in reversed(list(read_records(shard[1])))])
     hit = mask.flatten(1).any(1)
-    z0, inside = Latents(inverted[0]).at(0)[hit], latent_mask(mask[hit], (8, 8)).expand_as(z) > 0
+    z0, inside = Latents(inverted[0]).at(0)[hit], latent_mask(mask[hit], (8, 8), "any").expand_as(z) > 0
     assert torch.equal(z[~inside], z0[~inside])
     assert (z[inside] != z0[inside]).all()
     both = inside[0] & inside[1]

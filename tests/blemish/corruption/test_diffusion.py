@@ -169,8 +169,9 @@ def test_a_network_that_lacks_a_tensor_is_refused_by_name(tiny_diffusion, tiny_x
 def test_the_form_in_which_stable_diffusion_15_is_published_gives_the_same(tiny_diffusion, tmp_path):
     today = shutil.copytree(tiny_diffusion, tmp_path / "today")
     torch.manual_seed(1)
-    AutoencoderKL(block_out_channels=(8, 8), down_block_types=("DownEncoderBlock2D",) * 2, latent_channels=4,
-        up_block_types=("UpDecoderBlock2D",) * 2, norm_num_groups=4, sample_size=16).save_pretrained(today / "vae")  # fmt: skip
+    blocks = {"down_block_types": ["DownEncoderBlock2D"] * 2, "up_block_types": ["UpDecoderBlock2D"] * 2}
+    vae = AutoencoderKL(block_out_channels=(8, 8), latent_channels=4, norm_num_groups=4, sample_size=16, **blocks)
+    vae.save_pretrained(today / "vae")
     published = shutil.copytree(today, tmp_path / "published")
     make_legacy(published)
     assert any("proj_attn" in name for name in load_file(next((published / "vae").glob("*.safetensors"))))

@@ -1,9 +1,11 @@
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from blemish.corruption.mask import blend, latent_distance, latent_mask
+from blemish.corruption.mask import blend, corrupted_area, label_of, latent_distance, latent_mask, overlap
 from blemish.errors import UserError
 
 
@@ -24,6 +26,47 @@ def test_a_latent_cell_is_selected_by_its_own_pixels(points, rule):
     selected = latent_mask(mask, (8, 8), rule)
     assert selected.shape == (1, 1, 8, 8)
     assert torch.equal(selected[0, 0] > 0, expected)
+
+
+MASKS = arrays(bool, (32, 32), elements=st.sampled_from([False, False, False, True]))
+
+
+@given(MASKS, st.sampled_from(["any", "majority", "nearest"]))
+def test_the_corrupted_area_is_the_selected_cells(mask, rule):
+    selected = latent_mask(torch.from_numpy(mask)[None], (8, 8), rule)
+    area = corrupted_area(selected, (32, 32))
+    assert torch.equal(area, selected[:, 0].bool().repeat_interleave(4, 1).repeat_interleave(4, 2))
+
+
+@given(MASKS, st.sampled_from(["any", "majority", "nearest"]))
+def test_every_mark_of_a_label_meets_what_was_corrupted(mask, rule):
+    area = corrupted_area(latent_mask(torch.from_numpy(mask)[None], (8, 8), rule), (32, 32))[0].numpy()
+    label = label_of(mask, area)
+    assert not (label & ~mask).any(), "a label adds nothing"
+    left = grown(label & area, label)
+    assert (left == label).all(), "what is labelled is connected with something corrupted"
+    assert not (mask & area & ~label).any(), "what is corrupted stays labelled"
+    if rule == "any":
+        assert (label == mask).all() and (area | ~mask).all()
+
+
+def grown(seed, mask):
+    """The parts of a mask that hold a pixel of the seed, by growing it."""
+    while True:
+        padded = np.pad(seed, 1)
+        wider = mask & np.any([np.roll(padded, (y, x), (0, 1)) for y in (-1, 0, 1) for x in (-1, 0, 1)], 0)[1:-1, 1:-1]
+        if (wider == seed).all():
+            return seed
+        seed = wider
+
+
+def test_a_mark_between_the_cells_centres_is_no_part_of_the_label():
+    mask = np.zeros((32, 32), bool)
+    mask[0, 0], mask[8:16, 8:16] = True, True
+    area = corrupted_area(latent_mask(torch.from_numpy(mask)[None], (8, 8), "nearest"), (32, 32))[0].numpy()
+    label = label_of(mask, area)
+    assert not label[0, 0] and label[8:16, 8:16].all() and overlap(label, area) == 1
+    assert np.isnan(overlap(label & False, area & False)) and overlap(label, area & False) == 0
 
 
 def test_an_unknown_mask_rule_is_refused():

@@ -45,7 +45,7 @@ def test_inversion_and_resampling(absent, reference):
 @pytest.mark.parametrize("method", methods.methods())
 def test_corruption(method):
     z = torch.empty(2, 4, 8, 8, device="meta")
-    mask = latent_mask(torch.ones(2, 16, 16, dtype=torch.bool, device="meta"), z.shape[-2:])
+    mask = latent_mask(torch.ones(2, 16, 16, dtype=torch.bool, device="meta"), z.shape[-2:], "nearest")
     z_corr = blend(mask, z, methods.load(method, **parameters(method))(z, z, 0.5, 0.5, generators()))
     assert z_corr.device.type == "meta" and z_corr.shape == z.shape
 

@@ -15,7 +15,7 @@ from blemish.corruption import methods
 from blemish.corruption.batches import in_batches
 from blemish.corruption.engine import Engine
 from blemish.corruption.latents import latents_of
-from blemish.corruption.mask import blend, latent_distance, latent_mask
+from blemish.corruption.mask import blend, corrupted_area, label_of, latent_distance, latent_mask, overlap
 from blemish.corruption.sampling import Counting, resample
 from blemish.corruption.settings import Recipe
 from blemish.data.digests import digest, file_digest
@@ -40,14 +40,16 @@ def corrupt_shard(
 ) -> None:
     """Corrupts every image of a shard inside its mask: I^corr. = Corr.(M_s, z_t, z_0), resampled and decoded.
 
-    An image whose mask selects no latent cell is its reconstruction.
+    An image whose mask selects no latent cell is its reconstruction. The mask written with an image is its label:
+    `label_of` its mask.
 
     Args:
         reconstructed: the images' reconstructions (`reconstruct_shard`), in whose order the result is written.
         masks: records with the masks of the same ids.
         inversion: the inversion shard of the same images, to the recipe's step.
         out: records of the corrupted images with their masks and the recipe's name.
-        latents_out: CSV, one row per image: id, `latent_distance` and the UNet evaluations spent on it.
+        latents_out: CSV, one row per image: id, `latent_distance`, the UNet evaluations spent on it, `left_out`
+            (share of the mask's pixels that the label lacks) and `label_iou` (`overlap` of label and corrupted area).
         name: the recipe's; its random numbers follow from it.
         mask_rule: see `latent_mask`.
 
@@ -66,7 +68,12 @@ def corrupt_shard(
         pixels = torch.from_numpy(np.stack([record.mask for record in records]))
         mask = latent_mask(pixels, z0.shape[-2:], mask_rule).to(diffusion.device)
         z, hit = z0.clone(), mask.flatten(1).any(1)
-        made = [replace(record, recipe=name, seed=engine.seed) for record in records]
+        areas = corrupted_area(mask, pixels.shape[-2:]).cpu().numpy()
+        labels = [label_of(record.mask, area) for record, area in zip(records, areas, strict=True)]
+        made = [
+            replace(record, mask=mask, recipe=name, seed=engine.seed)
+            for record, mask in zip(records, labels, strict=True)
+        ]
         if hit.any():
             chosen = hit.nonzero().flatten().tolist()
             generators = engine.generators(name, [records[i] for i in chosen])
@@ -78,7 +85,16 @@ def corrupt_shard(
                 made[i] = replace(made[i], image=image)
         distance = latent_distance(z, z0, mask).cpu()
         table = pd.DataFrame(
-            {"id": [record.id for record in records], "latent_distance": distance, "evaluations": n * hit.cpu()}
+            {
+                "id": [record.id for record in records],
+                "latent_distance": distance,
+                "evaluations": n * hit.cpu(),
+                "left_out": [
+                    1 - label.sum() / record.mask.sum() if record.mask.any() else 0.0
+                    for record, label in zip(records, labels, strict=True)
+                ],
+                "label_iou": [overlap(label, area) for label, area in zip(labels, areas, strict=True)],
+            }
         )
 
         def save(path: Path) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from skimage.measure import label
 
 from blemish.errors import UserError
 
 
-def latent_mask(mask: torch.Tensor, size: tuple[int, int], rule: str = "any") -> torch.Tensor:
+def latent_mask(mask: torch.Tensor, size: tuple[int, int], rule: str) -> torch.Tensor:
     """The mask M_s on the latent grid.
 
     Args:
@@ -28,6 +30,27 @@ def latent_mask(mask: torch.Tensor, size: tuple[int, int], rule: str = "any") ->
     if rule == "nearest":
         return F.interpolate(pixels, size=size, mode="nearest-exact")
     raise UserError(f'corruption.mask_rule is "{rule}". Write any, majority or nearest.')
+
+
+def corrupted_area(mask: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """The pixels (n, H, W) bool, of `size` (H, W), whose latent cells a mask (n, 1, h, w) of `latent_mask` selects."""
+    return F.interpolate(mask, size=size, mode="nearest-exact")[:, 0] > 0
+
+
+def label_of(mask: np.ndarray, area: np.ndarray) -> np.ndarray:
+    """The label of a corrupted image: the mask (H, W) bool without the marks of which nothing was corrupted.
+
+    A mark is a connected part of the mask; one that is small beside a latent cell may select none. Eq. 1 holds up to
+    the latent grid: each mark of the label meets the corrupted area (H, W) bool.
+    """
+    marks = label(mask, connectivity=2)
+    return mask & np.isin(marks, np.unique(marks[area]))
+
+
+def overlap(mask: np.ndarray, area: np.ndarray) -> float:
+    """IoU of a label and the corrupted area, both (H, W) bool: 1 where Eq. 1 holds in every pixel; NaN without any."""
+    union = (mask | area).sum()
+    return float((mask & area).sum() / union) if union else float("nan")
 
 
 def blend(mask: torch.Tensor, z_t: torch.Tensor, z_sel: torch.Tensor) -> torch.Tensor:

@@ -63,9 +63,12 @@ class Corruption(Settings):
     """
 
     mask_rule: Literal["any", "majority", "nearest"]
-    """A latent cell is selected if any, a majority, or the one nearest to its centre of its pixels is (§3.2).
+    """A latent cell is selected if any, a majority, or the one nearest to its centre of its pixels is (Eq. 1, §3.2).
+    A mark that selects no cell is left out of the label.
 
-    ASSUME: the paper multiplies a mask of pixels with latents and does not say how."""
+    ASSUME: the paper multiplies a mask of pixels with latents and does not say how. Nearest, as code around diffusers
+    does: it corrupts as much as is labelled, whatever the marks' size; any would corrupt a third more than the label of
+    people's marks and three times that of fine ones, and a majority leaves a fifth of fine ones out."""
     batch_size: Count
     """Images per UNet call; halved when memory runs out."""
 

@@ -52,6 +52,7 @@ def compare(clean: np.ndarray, corrupted: np.ndarray, mask: np.ndarray, threshol
         ssim_inside, ssim_outside: means of the SSIM map (7x7 windows, so that three pixels on either side of
             the mask's border see across it); NaN without a pixel.
         changed: share of the masked pixels that are changed; NaN where there is none.
+        outside: share of the change, the sum of absolute differences, that lies outside the mask; NaN without change.
     """
     difference = np.abs(clean.astype(np.float32) - corrupted)
     _, similarity = structural_similarity(clean, corrupted, channel_axis=-1, data_range=RANGE, full=True)
@@ -63,6 +64,7 @@ def compare(clean: np.ndarray, corrupted: np.ndarray, mask: np.ndarray, threshol
         "ssim_inside": _mean(similarity[mask]),
         "ssim_outside": _mean(similarity[~mask]),
         "changed": _mean(difference.max(-1)[mask] > threshold * RANGE),
+        "outside": float(difference[~mask].sum() / total) if (total := difference.sum()) else float("nan"),
     }
 
 
