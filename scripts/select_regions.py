@@ -3,13 +3,17 @@
 from pathlib import Path
 
 
-def select_regions(images: str, weights: str, backbone: dict, selector: dict, inference: dict, regions: str) -> None:
-    """See `detection.regions.select_regions`."""
+def select_regions(
+    images: str, weights: str, backbone: dict, tau: float | str, matched: str | None, inference: dict, regions: str
+) -> None:
+    """See `detection.regions.select_regions`; `matched` holds the tau of "area"."""
+    from blemish.data.files import read_json
     from blemish.detection.regions import select_regions
-    from blemish.detection.settings import Backbone, Inference, Selector
+    from blemish.detection.settings import Backbone, Inference
 
-    network, chosen, how = Backbone(**backbone), Selector(**selector), Inference(**inference)
-    select_regions(Path(images), Path(weights), network, chosen, how, Path(regions))
+    threshold = read_json(Path(matched))["tau"] if matched else tau
+    network, how = Backbone(**backbone), Inference(**inference)
+    select_regions(Path(images), Path(weights), network, threshold, how, Path(regions))
 
 
 if __name__ == "__main__":
@@ -20,7 +24,8 @@ if __name__ == "__main__":
             images=snakemake.input.images,
             weights=snakemake.input.weights,
             backbone=snakemake.params.backbone,
-            selector=snakemake.params.selector,
+            tau=snakemake.params.tau,
+            matched=snakemake.input.get("tau"),
             inference=snakemake.params.inference,
             regions=snakemake.output[0],
         )

@@ -166,7 +166,7 @@ def test_nothing_is_stale_after_a_change_of_the_harness(run):
 def test_nothing_is_stale_after_another_order_and_spelling(run):
     edit(run, "config/corruptions.yaml", "{method: blur, step: 30, sigma: 4.0}", "{sigma: 4, step: 30.0, method: blur}")
     edit(run, "config/mini.yaml", "lr: 2.0e-3", "lr: 0.002")
-    edit(run, "config/config.yaml", "  tau: 0.3 #", "  tau: 3.0e-1 #")
+    edit(run, "config/config.yaml", "  tau: 0.5 #", "  tau: 5.0e-1 #")
     edit(run, "config/config.yaml", "seed: 0 #", "seed: 0.0 #")
     assert stale(run) == ({}, set())
 

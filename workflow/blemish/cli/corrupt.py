@@ -86,7 +86,6 @@ def _run(
     from blemish.corruption.settings import RECIPES, ReNoise
     from blemish.data.records import read_records, write_records
     from blemish.detection.regions import select_regions
-    from blemish.detection.settings import Selector
 
     model = model_folder(config)
     if model is None:
@@ -99,11 +98,13 @@ def _run(
     clean = regions = work / "clean.parquet"
     write_records(clean, common.read_all(found, config["resolution"], given))
     if selector:
-        choice = Selector(**config["selector"])
-        common.say(f"Regions: where {selector} gives at least {choice.tau}.")
+        tau = config["selector"]["tau"]
+        if tau == "area":
+            raise UserError('selector.tau is "area", which is found for a whole pool. Write a number into the config.')
+        common.say(f"Regions: where {selector} gives at least {tau}.")
         regions = work / "regions.parquet"
         with common.quiet():
-            select_regions(clean, selector, common.backbone_of(selector), choice, common.inference(config), regions)
+            select_regions(clean, selector, common.backbone_of(selector), tau, common.inference(config), regions)
 
     steps, mask_rule = config["schedule"]["steps"], config["corruption"]["mask_rule"]
     name, chosen = recipe["name"], {key: value for key, value in recipe.items() if key != "name"}
