@@ -1,27 +1,26 @@
 """Exclusive leases on named things of one machine, held by the kernel while a job or a child of it lives.
 
-One file, one byte range of it per name, one open-file-description lock (`F_OFD_SETLK`, see fcntl(2)) per
-lease. Such a lock belongs to the open file, not to a process: whoever inherits the descriptor holds the
-lease, and the kernel frees it when the last of them is gone, however it died. Range locks rather than a
-`flock` per name, because then one descriptor carries a lease on several names, and can be handed on as
-standard input: the one descriptor which every child inherits, whatever starts it (`subprocess`,
-`multiprocessing`, torchrun).
+One file, one byte range of it per name, one open-file-description lock (`F_OFD_SETLK`, see fcntl(2)) per lease. Such a
+lock belongs to the open file, not to a process: whoever inherits the descriptor holds the lease, and the kernel frees
+it when the last of them is gone, however it died. Range locks rather than a `flock` per name, because then one
+descriptor carries a lease on several names, and can be handed on as standard input: the one descriptor which every
+child inherits, whatever starts it (`subprocess`, `multiprocessing`, torchrun).
 
 The file's text says who took what. It is for people: only the locks decide.
 """
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import hashlib
+import itertools
 import json
 import logging
 import os
 import struct
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -32,8 +31,8 @@ FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 def hold(path: Path, names: Sequence[str], count: int, description: str) -> Iterator[list[str]]:
     """Holds `count` of the `names`, all or none, for the block and every process started in it.
 
-    Waits while fewer are free. A job that looks for free names is not overtaken by later ones over the
-    same names: they queue behind it, so that a job of eight is not starved by a stream of jobs of one.
+    Waits while fewer are free. A job that looks for free names is not overtaken by later ones over the same names: they
+    queue behind it, so that a job of eight is not starved by a stream of jobs of one.
 
     Args:
         path: the file with the locks, on a local disk; made if it is missing, for every user of the machine.
@@ -86,25 +85,18 @@ def _take_at_once(descriptor: int, names: Sequence[str], count: int, description
     # The mutex keeps two jobs with overlapping names from each holding what the other lacks, and notes whole.
     _lock(descriptor, "mutex", wait=True)
     try:
-        held: list[str] = []
-        for name in names:
-            if _lock(descriptor, name):
-                held.append(name)
-            if len(held) == count:
-                _note(descriptor, held, description)
-                return held
-        for name in held:
-            _unlock(descriptor, name)
-        return []
+        held = list(itertools.islice((name for name in names if _lock(descriptor, name)), count))
+        if len(held) < count:
+            for name in held:
+                _unlock(descriptor, name)
+            return []
+        notes = {name: note for name, note in _notes(descriptor).items() if _is_held(descriptor, name)}
+        text = json.dumps(notes | {name: (os.getpid(), description) for name in held}).encode()
+        os.pwrite(descriptor, text, 0)
+        os.ftruncate(descriptor, len(text))
+        return held
     finally:
         _unlock(descriptor, "mutex")
-
-
-def _note(descriptor: int, held: list[str], description: str) -> None:
-    notes = {name: note for name, note in _notes(descriptor).items() if _is_held(descriptor, name)}
-    text = json.dumps(notes | {name: (os.getpid(), description) for name in held}).encode()
-    os.pwrite(descriptor, text, 0)
-    os.ftruncate(descriptor, len(text))
 
 
 def _notes(descriptor: int) -> dict[str, tuple[int, str]]:
@@ -116,7 +108,7 @@ def _notes(descriptor: int) -> dict[str, tuple[int, str]]:
 
 def _open(path: Path) -> int:
     # No O_CREAT on what exists: in a sticky folder the kernel refuses that for another user's file.
-    with contextlib.suppress(FileNotFoundError):
+    with suppress(FileNotFoundError):
         return os.open(path, FLAGS)
     mask = os.umask(0)
     try:
