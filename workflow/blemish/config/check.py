@@ -9,6 +9,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cache, reduce
 from operator import getitem
 from os import PathLike
@@ -52,8 +53,7 @@ class Mistake(Exception):
 
 
 def check(config: Mapping, files: Sequence[str | PathLike]) -> None:
-    """Checks a merged configuration: first that no file names a key twice, then every value, then what values say of
-    each other.
+    """Checks a merged configuration: that no file names a key twice, every value, what values say of each other.
 
     Args:
         config: what Snakemake merged.
@@ -320,11 +320,9 @@ def _explain(fault: _Fault, above: Keys) -> Mistake:
     keys, value, node = (*above, *fault.keys), fault.value, fault.node
     if fault.type == "extra_forbidden":
         names = node["properties"]
-        method, because = "", []
-        if "method" in names:
-            method, because = f" for the method {value['method']}", [(*keys, "method")]
+        method = f" for the method {value['method']}" if "method" in names else ""
         what = f"is not a key of the configuration{method}{_choice(fault.key, names)}"
-        return Mistake((*keys, fault.key), what, *because)
+        return Mistake((*keys, fault.key), what, *([(*keys, "method")] if method else []))
     if fault.type == "missing" and isinstance(fault.key, str):
         return _missing((*keys, fault.key), child(node, fault.key))
     if fault.type == "name":
@@ -364,16 +362,12 @@ def _allowed(fault: _Fault, choices: Sequence[Mapping]) -> str:
 
 def _as_number(value: object, choices: Sequence[Mapping]) -> str:
     """A hint for numbers that YAML 1.1 reads as text."""
-    if not isinstance(value, str) or not any(way.get("type") in ("number", "integer") for way in choices):
-        return ""
-    try:
-        number = float(value)
-    except ValueError:
-        return ""
-    if not math.isfinite(number):
-        return ""
-    number = int(number) if number.is_integer() and "e" not in value.lower() else number
-    return f" (text to YAML; as a number: {yaml.safe_dump(number).split()[0]})"
+    asked = any(way.get("type") in ("number", "integer") for way in choices)
+    with suppress(ValueError):
+        if asked and isinstance(value, str) and math.isfinite(number := float(value)):
+            number = int(number) if number.is_integer() and "e" not in value.lower() else number
+            return f" (text to YAML; as a number: {yaml.safe_dump(number).split()[0]})"
+    return ""
 
 
 def _choice(value: object, names: Iterable[str]) -> str:
@@ -396,22 +390,20 @@ def _contradictions(config: Mapping) -> Iterator[Mistake]:
         what = f"is {hps['shards']} parts of only {hps['count']} images"
         yield Mistake(("pools", "hps", "shards"), what, ("pools", "hps", "count"))
     if len(set(detectors["seeds"])) < len(detectors["seeds"]):
-        what = f"is {_shown(detectors['seeds'])}; allowed: a list without repetition"
-        yield Mistake(("detectors", "seeds"), what)
+        yield Mistake(("detectors", "seeds"), f"is {_shown(detectors['seeds'])}; allowed: a list without repetition")
     if config["device"] == "cpu" and detectors["amp"]:
         what = f"is {detectors['amp']}, and must be null where device is cpu"
         yield Mistake(("detectors", "amp"), what, ("device",))
     if config["device"] == "cuda" and detectors["batch_size"] % detectors["gpus"]:
-        what = f"cannot share a detectors.batch_size of {detectors['batch_size']} images equally"
-        what = f"is {detectors['gpus']}, which {what}"
+        images = f"a detectors.batch_size of {detectors['batch_size']} images"
+        what = f"is {detectors['gpus']}, which cannot share {images} equally"
         yield Mistake(("detectors", "gpus"), what, ("device",), ("detectors", "batch_size"))
     for name in RESERVED:
         if name in config["pools"]:
             yield Mistake(("pools", name), f"cannot be a pool's name: {', '.join(RESERVED)} are sets already")
     for name, recipe in config["recipes"].items():
         _check_recipe(("recipes", name), recipe, config["schedule"]["steps"])
-    yield from _unknown_names(config)
-    yield from _misfits(config)
+    yield from _check_names(config)
 
 
 def _check_recipe(keys: Keys, recipe: Mapping, steps: int) -> None:
@@ -425,8 +417,8 @@ def _check_recipe(keys: Keys, recipe: Mapping, steps: int) -> None:
         raise Mistake((*keys, "step"), what, ("schedule", "steps"))
 
 
-def _unknown_names(config: Mapping) -> Iterator[Mistake]:
-    """What figures, tables, published numbers and claims name and the config lacks."""
+def _check_names(config: Mapping) -> Iterator[Mistake]:
+    """What figures, tables, published numbers and claims name and the config lacks, and rows that do not fit."""
     recipes, tables, figures = config["recipes"], config["tables"], config["figures"]
     shown = [(("recipe",), figures["recipe"])]
     shown += [((part, i), name) for part in ("methods", "targets") for i, name in enumerate(figures[part])]
@@ -435,18 +427,27 @@ def _unknown_names(config: Mapping) -> Iterator[Mistake]:
             yield Mistake(("figures", *keys), f"is {_shown(name)}, which is not a recipe{_choice(name, recipes)}")
     if (name := figures["steps"]) not in tables:
         yield Mistake(("figures", "steps"), f"is {_shown(name)}, which is not a table{_choice(name, tables)}")
-    for name in config["published"]:
-        if name not in tables:
-            yield Mistake(("published", name), f"is not a table{_choice(name, tables)}")
     known = (["richhf-100", *config["pools"]], [*experiments.LABELLED, *recipes], list(config["backbones"]))
     for name, table in tables.items():
+        levels = len(table["row_headers"])
+        for i, row in enumerate(table["rows"]):
+            if len(experiments.label(row)) != levels:
+                what = f"is {_shown(row['label'])}, and row_headers has {levels} levels"
+                yield Mistake(("tables", name, "rows", i, "label"), what)
         try:
             for row, column, detector in experiments.walk(table):
                 for unknown in _unknown(detector, known):
-                    fault = f"has a fault: {experiments.place(row, column)}: {unknown}"
-                    yield Mistake(("tables", name), fault)
+                    yield Mistake(("tables", name), f"has a fault: {experiments.place(row, column)}: {unknown}")
         except UserError as error:
             yield Mistake(("tables", name), f"has a fault: {str(error).removeprefix('tables: ').rstrip('.')}")
+    for name, table in config["published"].items():
+        if name not in tables:
+            yield Mistake(("published", name), f"is not a table{_choice(name, tables)}")
+        columns = len(table["columns"])
+        for i, row in enumerate(table["rows"]):
+            if len(row["values"]) != columns:
+                what = f"has {len(row['values'])} numbers for {columns} columns"
+                yield Mistake(("published", name, "rows", i, "values"), what)
     for name, claim in config["claims"].items():
         yield from _check_claim(("claims", name), claim, known)
 
@@ -474,19 +475,3 @@ def _check_claim(keys: Keys, claim: Mapping, known: Sequence[Sequence[str]]) -> 
                 return
             for unknown in _unknown(names, known):
                 yield Mistake(place, f"is {text}: {unknown}")
-
-
-def _misfits(config: Mapping) -> Iterator[Mistake]:
-    """Labels of tables and published numbers that do not fit their tables."""
-    for name, table in config["tables"].items():
-        levels = len(table["row_headers"])
-        for i, row in enumerate(table["rows"]):
-            if len(experiments.label(row)) != levels:
-                keys = ("tables", name, "rows", i, "label")
-                yield Mistake(keys, f"is {_shown(row['label'])}, and row_headers has {levels} levels")
-    for name, table in config["published"].items():
-        columns = len(table["columns"])
-        for i, row in enumerate(table["rows"]):
-            if len(row["values"]) != columns:
-                keys = ("published", name, "rows", i, "values")
-                yield Mistake(keys, f"has {len(row['values'])} numbers for {columns} columns")
