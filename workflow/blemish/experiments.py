@@ -46,11 +46,10 @@ def cells(table: Mapping) -> list[list[Detector]]:
 
 def cell(row: Mapping, column: Mapping) -> Detector:
     entry = {**column, **row}
-    missing = [field for field in Detector._fields if field not in entry]
-    if missing:
+    if missing := [field for field in Detector._fields if field not in entry]:
         raise UserError(
-            f"tables: the cell in {place(row, column)} lacks {' and '.join(missing)}: "
-            "give it in that row or that column of config/paper/tables.yaml."
+            f"tables: the cell in {place(row, column)} lacks {' and '.join(missing)}: give it in that row or that "
+            "column of config/paper/tables.yaml."
         )
     return Detector(*(entry[field] for field in Detector._fields))
 

@@ -24,21 +24,14 @@ from blemish.config.settings import Config
 from blemish.corruption.settings import RECIPES, AnyRecipe
 from blemish.errors import UserError
 from blemish.jobs.fingerprint import canonical
-from blemish.settings import Name, Settings
+from blemish.settings import NAMES, Settings
 from blemish.words import closest
 
 DETECTOR = "train_set/supervision/backbone, with a plain {name} for what over and across fill in"
 COMMAND_LINE = "the command line (--config)"
 LONGEST = 60  # characters of a value that a message quotes
 RESERVED = ("richhf-100", "train", "test", "100")  # files of results/*/sets; no pool may be called so
-WORDS = {
-    "object": "a section of keys",
-    "array": "a list",
-    "string": "text",
-    "null": "null",
-    "boolean": "true / false",
-}
-
+WORDS = {"object": "a section of keys", "array": "a list", "string": "text", "null": "null", "boolean": "true / false"}
 MISSING = object()
 
 Keys = tuple[str | int, ...]
@@ -326,7 +319,7 @@ def _explain(fault: _Fault, above: Keys) -> Mistake:
     if fault.type == "missing" and isinstance(fault.key, str):
         return _missing((*keys, fault.key), child(node, fault.key))
     if fault.type == "name":
-        return Mistake((*keys, fault.key), f"cannot be a name: {about(TypeAdapter(Name).json_schema())}")
+        return Mistake((*keys, fault.key), f"cannot be a name: {NAMES.rstrip('.')}")
     if fault.type.startswith("union_tag"):
         keys, method = (*keys, "method"), _at(("method",), value)
         if method is MISSING:

@@ -43,12 +43,14 @@ def hold(path: Path, names: Sequence[str], count: int, description: str) -> Iter
     Yields:
         The names held, in the order of `names`.
     """
-    descriptor = _open(path)
+    former, descriptor = os.dup(0), _open(path)
     try:
         held = _take(descriptor, names, count, description)
-        with _as_standard_input(descriptor):
-            yield held
+        os.dup2(descriptor, 0)
+        yield held
     finally:
+        os.dup2(former, 0)
+        os.close(former)
         os.close(descriptor)
 
 
@@ -119,36 +121,24 @@ def _open(path: Path) -> int:
         os.umask(mask)
 
 
-@contextmanager
-def _as_standard_input(descriptor: int) -> Iterator[None]:
-    former = os.dup(0)
-    os.dup2(descriptor, 0)
-    try:
-        yield
-    finally:
-        os.dup2(former, 0)
-        os.close(former)
-
-
-def _range(kind: int, name: str) -> bytes:
-    """The `struct flock` of the one byte that stands for `name`, far behind the end of the text."""
+def _control(descriptor: int, command: int, kind: int, name: str) -> int:
+    """fcntl(2) of a lock on the byte of `name`, far behind the end of the text; returns the kind it answers with."""
     start = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=7).digest(), "big")
-    return struct.pack("hhqqi0q", kind, os.SEEK_SET, start, 1, 0)
+    answer = fcntl.fcntl(descriptor, command, struct.pack("hhqqi0q", kind, os.SEEK_SET, start, 1, 0))
+    return struct.unpack_from("h", answer)[0]
 
 
 def _lock(descriptor: int, name: str, wait: bool = False) -> bool:
-    command = fcntl.F_OFD_SETLKW if wait else fcntl.F_OFD_SETLK
     try:
-        fcntl.fcntl(descriptor, command, _range(fcntl.F_WRLCK, name))
+        _control(descriptor, fcntl.F_OFD_SETLKW if wait else fcntl.F_OFD_SETLK, fcntl.F_WRLCK, name)
     except BlockingIOError:
         return False
     return True
 
 
 def _unlock(descriptor: int, name: str) -> None:
-    fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _range(fcntl.F_UNLCK, name))
+    _control(descriptor, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, name)
 
 
 def _is_held(descriptor: int, name: str) -> bool:
-    answer = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, _range(fcntl.F_WRLCK, name))
-    return struct.unpack_from("h", answer)[0] != fcntl.F_UNLCK
+    return _control(descriptor, fcntl.F_OFD_GETLK, fcntl.F_WRLCK, name) != fcntl.F_UNLCK
