@@ -13,7 +13,6 @@ from typing import NamedTuple, TypeVar
 
 from blemish.errors import UserError
 from blemish.steps import steps_inverted, stored
-from blemish.words import closest
 
 LABELLED = ("human", "pseudo")  # supervisions that are not recipes
 HPS = "hps"  # the pool that Tables 2 and 4 and most figures are about
@@ -47,16 +46,16 @@ def cells(table: Mapping) -> list[list[Detector]]:
 
 def cell(row: Mapping, column: Mapping) -> Detector:
     entry = {**column, **row}
-    missing = [field for field in Detector._fields if field not in entry]
-    if missing:
+    if missing := [field for field in Detector._fields if field not in entry]:
         raise UserError(
-            f"tables: the cell in {_where(row, column)} lacks {' and '.join(missing)}: "
-            "give it in that row or that column of config/paper/tables.yaml."
+            f"tables: the cell in {place(row, column)} lacks {' and '.join(missing)}: give it in that row or that "
+            "column of config/paper/tables.yaml."
         )
     return Detector(*(entry[field] for field in Detector._fields))
 
 
-def _where(row: Mapping, column: Mapping) -> str:
+def place(row: Mapping, column: Mapping) -> str:
+    """Where a cell is, in words."""
     return f"row {' / '.join(label(row))!r}, column {' / '.join(label(column))!r}"
 
 
@@ -70,29 +69,6 @@ def walk(table: Mapping) -> Iterator[tuple[Mapping, Mapping, Detector]]:
 def detectors(tables: Mapping[str, Mapping]) -> list[Detector]:
     """The distinct detectors of all tables, sorted: each is trained once, however many cells show it."""
     return sorted({cell for table in tables.values() for row in cells(table) for cell in row})
-
-
-def check(
-    tables: Mapping[str, Mapping],
-    recipes: Iterable[str],
-    backbones: Iterable[str],
-    train_sets: Iterable[str],
-) -> None:
-    """Checks every cell's names against the config's.
-
-    Raises:
-        UserError: names the first cell with an unknown train set, supervision or backbone, and the closest
-            name.
-    """
-    known = Detector(list(train_sets), [*LABELLED, *recipes], list(backbones))
-    for name, table in tables.items():
-        for row, column, cell in walk(table):
-            for field, value, names in zip(Detector._fields, cell, known, strict=True):
-                if value not in names:
-                    raise UserError(
-                        f"tables: {name}, {_where(row, column)}: unknown {field} {value!r}"
-                        f"{closest(value, names)}; the config knows {', '.join(names)}."
-                    )
 
 
 class CorruptedPool(NamedTuple):

@@ -20,13 +20,8 @@ class Settings(BaseModel):
     )
 
 
-Name = Annotated[
-    str,
-    Field(
-        pattern="^[a-z0-9][a-z0-9.-]*$",
-        description="Lower-case letters, digits, dots and hyphens; it becomes a folder.",
-    ),
-]
+NAMES = "Lower-case letters, digits, dots and hyphens; it becomes a folder."
+Name = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9.-]*$", description=NAMES)]
 """A name that becomes a folder."""
 
 Text = Annotated[str, Field(min_length=1)]

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from contextlib import suppress
+from functools import cache, reduce
+from operator import getitem
 from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
@@ -21,37 +24,29 @@ from blemish.config.settings import Config
 from blemish.corruption.settings import RECIPES, AnyRecipe
 from blemish.errors import UserError
 from blemish.jobs.fingerprint import canonical
-from blemish.settings import Name, Settings
+from blemish.settings import NAMES, Settings
 from blemish.words import closest
 
-DETECTOR = "train_set/supervision/backbone, with {name} for what over and across fill in"
+DETECTOR = "train_set/supervision/backbone, with a plain {name} for what over and across fill in"
 COMMAND_LINE = "the command line (--config)"
 LONGEST = 60  # characters of a value that a message quotes
 RESERVED = ("richhf-100", "train", "test", "100")  # files of results/*/sets; no pool may be called so
-WORDS = {
-    "object": "a section of keys",
-    "array": "a list",
-    "string": "text",
-    "null": "null",
-    "boolean": "true / false",
-}
-
+WORDS = {"object": "a section of keys", "array": "a list", "string": "text", "null": "null", "boolean": "true / false"}
 MISSING = object()
 
 Keys = tuple[str | int, ...]
 
 
 class Mistake(Exception):
-    """What is wrong with the value at `keys`, the way there from the top."""
+    """What is wrong with the value at `keys`, the way there from the top; maybe because of what stands at others."""
 
-    def __init__(self, keys: Keys, what: str):
+    def __init__(self, keys: Keys, what: str, *because: Keys):
         super().__init__(what)
-        self.keys = keys
+        self.keys, self.because = keys, because
 
 
 def check(config: Mapping, files: Sequence[str | PathLike]) -> None:
-    """Checks a merged configuration: first that no file names a key twice, then every value, then what values say of
-    each other.
+    """Checks a merged configuration: that no file names a key twice, every value, what values say of each other.
 
     Args:
         config: what Snakemake merged.
@@ -67,7 +62,8 @@ def check(config: Mapping, files: Sequence[str | PathLike]) -> None:
         for mistake in _contradictions(config):
             raise mistake
     except Mistake as mistake:
-        file = _origin(mistake.keys, config, contents)
+        places = [*map(str, files), COMMAND_LINE]
+        file = max((_origin(keys, config, contents) for keys in (mistake.keys, *mistake.because)), key=places.index)
         raise UserError(_sentence(file, mistake, _nested_text(file, mistake.keys, config))) from None
 
 
@@ -80,7 +76,7 @@ def check_recipe(name: str, recipe: Mapping, steps: int, file: str | PathLike) -
     keys = ("recipes", name)
     try:
         _check_values(keys, recipe)
-        _check_model(keys, recipe, AnyRecipe, _inner(schema(), keys))
+        _check_model(keys, recipe, AnyRecipe, reduce(child, keys, schema()))
         _check_recipe(keys, recipe, steps)
     except Mistake as mistake:
         raise UserError(_sentence(str(file), mistake)) from None
@@ -101,11 +97,16 @@ def read(file: str | PathLike) -> dict:
         raise UserError(f"{file} is missing. Name config files that lie over config/config.yaml.") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{file} is not UTF-8 text. Save it as such.") from error
+    except RecursionError as error:
+        raise UserError(f"{file} nests its values too deeply. Correct it.") from error
     except yaml.YAMLError as error:
         try:
             content = json.loads(text)  # with tabs it is not YAML, and Snakemake takes it
-        except ValueError:
-            raise UserError(f"{file} is not YAML: {_problem(error)}. Correct it.") from error
+        except (ValueError, RecursionError):
+            mark = getattr(error, "problem_mark", None)
+            problem = " ".join(str(getattr(error, "problem", None) or error).split())
+            where = f" in line {mark.line + 1}" if mark else ""
+            raise UserError(f"{file} is not YAML: {problem}{where}. Correct it.") from error
     if content is not None and not isinstance(content, dict):
         raise UserError(f"{file} holds {_shown(content)}, not keys with values. Correct it.")
     return content or {}
@@ -187,21 +188,28 @@ def about(node: Mapping) -> str:
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-    """YAML in which no section holds a key twice; the last one would silently win."""
+    """YAML of plain values: each as its tag says, none within itself, no key twice (the last would silently win)."""
+
+    def construct_object(self, node, deep=False):
+        line = f"line {node.start_mark.line + 1}"
+        if node in self.recursive_objects:
+            raise Mistake((), f"holds in {line} a value that contains itself by an alias")
+        try:
+            return super().construct_object(node, deep=True)
+        except (ValueError, TypeError, LookupError, AttributeError):  # of a date with a month 13, say
+            kind = node.tag.rpartition(":")[2]
+            raise Mistake((), f"holds in {line} what cannot be read as {kind}: put text in quotes") from None
 
     def construct_mapping(self, node, deep=False):
         seen = set()
         for key, _ in node.value:
+            line = f"line {key.start_mark.line + 1}"
+            if not isinstance(key, yaml.ScalarNode):
+                raise Mistake((), f"holds in {line} a list or a section as a key; allowed: text")
             if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
-                line = key.start_mark.line + 1
-                raise Mistake((str(key.value),), f"stands twice in one section, the second time in line {line}")
-            seen.add(key.value if isinstance(key.value, str) else id(key))
+                raise Mistake((key.value,), f"stands twice in one section, the second time in {line}")
+            seen.add(key.value)
         return super().construct_mapping(node, deep)
-
-
-def _problem(error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    return f"{getattr(error, 'problem', None) or error}{f' in line {mark.line + 1}' if mark else ''}"
 
 
 def _sentence(file: str, mistake: Mistake, hint: str = "") -> str:
@@ -223,24 +231,16 @@ def _origin(keys: Keys, config: Mapping, contents: Mapping[str, object]) -> str:
 
 
 def _at(keys: Keys, node: object) -> object:
-    for key in keys:
-        inside = key in node if isinstance(node, Mapping) else isinstance(node, list) and key in range(len(node))
-        if not inside:
-            return MISSING
-        node = node[key]
-    return node
-
-
-def _inner(node: dict, keys: Keys) -> dict:
-    for key in keys:
-        node = child(node, key)
-    return node
+    try:
+        return reduce(getitem, keys, node)
+    except (KeyError, IndexError, TypeError):
+        return MISSING
 
 
 def _nested_text(file: str, keys: Keys, config: Mapping) -> str:
     """What to do about a number of the command line: Snakemake reads what is nested there as text."""
     text = isinstance(_at(keys, config), str) and len(keys) > 1 and file == COMMAND_LINE
-    if not text or any(way.get("type") == "string" for way in ways(_inner(schema(), keys))):
+    if not text or any(way.get("type") == "string" for way in ways(reduce(child, keys, schema()))):
         return ""
     return "; what is nested in --config is always text: write it into a file for --configfile"
 
@@ -313,11 +313,13 @@ def _explain(fault: _Fault, above: Keys) -> Mistake:
     keys, value, node = (*above, *fault.keys), fault.value, fault.node
     if fault.type == "extra_forbidden":
         names = node["properties"]
-        return Mistake((*keys, fault.key), f"is not a key of the configuration{_choice(fault.key, names)}")
+        method = f" for the method {value['method']}" if "method" in names else ""
+        what = f"is not a key of the configuration{method}{_choice(fault.key, names)}"
+        return Mistake((*keys, fault.key), what, *([(*keys, "method")] if method else []))
     if fault.type == "missing" and isinstance(fault.key, str):
         return _missing((*keys, fault.key), child(node, fault.key))
     if fault.type == "name":
-        return Mistake((*keys, fault.key), f"cannot be a name: {about(TypeAdapter(Name).json_schema())}")
+        return Mistake((*keys, fault.key), f"cannot be a name: {NAMES.rstrip('.')}")
     if fault.type.startswith("union_tag"):
         keys, method = (*keys, "method"), _at(("method",), value)
         if method is MISSING:
@@ -346,23 +348,19 @@ def _allowed(fault: _Fault, choices: Sequence[Mapping]) -> str:
         return f"a list of at most {bounds['max_length']}"
     if fault.type == "string_too_short":
         return "text that is not empty"
-    if fault.type == "multiple_of":
-        return f"a multiple of {bounds['multiple_of']}"
+    if fault.type == "string_pattern_mismatch":
+        return "text of this form"  # which the description gives
     return " or ".join(dict.fromkeys(WORDS.get(way.get("type"), kind(way)) for way in choices))
 
 
 def _as_number(value: object, choices: Sequence[Mapping]) -> str:
     """A hint for numbers that YAML 1.1 reads as text."""
-    if not isinstance(value, str) or not any(way.get("type") in ("number", "integer") for way in choices):
-        return ""
-    try:
-        number = float(value)
-    except ValueError:
-        return ""
-    if not math.isfinite(number):
-        return ""
-    number = int(number) if number.is_integer() and "e" not in value.lower() else number
-    return f" (text to YAML; as a number: {yaml.safe_dump(number).split()[0]})"
+    asked = any(way.get("type") in ("number", "integer") for way in choices)
+    with suppress(ValueError):
+        if asked and isinstance(value, str) and math.isfinite(number := float(value)):
+            number = int(number) if number.is_integer() and "e" not in value.lower() else number
+            return f" (text to YAML; as a number: {yaml.safe_dump(number).split()[0]})"
+    return ""
 
 
 def _choice(value: object, names: Iterable[str]) -> str:
@@ -379,24 +377,26 @@ def _contradictions(config: Mapping) -> Iterator[Mistake]:
     """Values that are allowed each by itself and not together, and names of what is not there."""
     labels, hps, detectors = config["labels"], config["pools"]["hps"], config["detectors"]
     if labels["votes"] > labels["annotators"]:
-        yield Mistake(("labels", "votes"), f"is {labels['votes']} of only {labels['annotators']} labels.annotators")
+        what = f"is {labels['votes']} of only {labels['annotators']} labels.annotators"
+        yield Mistake(("labels", "votes"), what, ("labels", "annotators"))
     if hps["shards"] > hps["count"]:
-        yield Mistake(("pools", "hps", "shards"), f"is {hps['shards']} parts of only {hps['count']} images")
+        what = f"is {hps['shards']} parts of only {hps['count']} images"
+        yield Mistake(("pools", "hps", "shards"), what, ("pools", "hps", "count"))
     if len(set(detectors["seeds"])) < len(detectors["seeds"]):
-        what = f"is {_shown(detectors['seeds'])}; allowed: a list without repetition"
-        yield Mistake(("detectors", "seeds"), what)
+        yield Mistake(("detectors", "seeds"), f"is {_shown(detectors['seeds'])}; allowed: a list without repetition")
     if config["device"] == "cpu" and detectors["amp"]:
-        yield Mistake(("detectors", "amp"), f"is {detectors['amp']}, and must be null where device is cpu")
+        what = f"is {detectors['amp']}, and must be null where device is cpu"
+        yield Mistake(("detectors", "amp"), what, ("device",))
     if config["device"] == "cuda" and detectors["batch_size"] % detectors["gpus"]:
-        what = f"cannot share a detectors.batch_size of {detectors['batch_size']} images equally"
-        yield Mistake(("detectors", "gpus"), f"is {detectors['gpus']}, which {what}")
+        images = f"a detectors.batch_size of {detectors['batch_size']} images"
+        what = f"is {detectors['gpus']}, which cannot share {images} equally"
+        yield Mistake(("detectors", "gpus"), what, ("device",), ("detectors", "batch_size"))
     for name in RESERVED:
         if name in config["pools"]:
             yield Mistake(("pools", name), f"cannot be a pool's name: {', '.join(RESERVED)} are sets already")
     for name, recipe in config["recipes"].items():
         _check_recipe(("recipes", name), recipe, config["schedule"]["steps"])
-    yield from _unknown_names(config)
-    yield from _misfits(config)
+    yield from _check_names(config)
 
 
 def _check_recipe(keys: Keys, recipe: Mapping, steps: int) -> None:
@@ -405,13 +405,13 @@ def _check_recipe(keys: Keys, recipe: Mapping, steps: int) -> None:
         names = " and ".join(experiments.LABELLED)
         raise Mistake(keys, f"cannot be a recipe's name: {names} are supervisions already")
     if recipe["step"] > steps:
-        node = child(ways(child(schema()["properties"]["recipes"], keys[-1]))[0], "step")
+        node = child(ways(reduce(child, keys, schema()))[0], "step")
         what = f"is {recipe['step']}; allowed: {kind(node)} to {steps} ({about(node)})"
-        raise Mistake((*keys, "step"), what)
+        raise Mistake((*keys, "step"), what, ("schedule", "steps"))
 
 
-def _unknown_names(config: Mapping) -> Iterator[Mistake]:
-    """What figures, tables, published numbers and claims name and the config lacks."""
+def _check_names(config: Mapping) -> Iterator[Mistake]:
+    """What figures, tables, published numbers and claims name and the config lacks, and rows that do not fit."""
     recipes, tables, figures = config["recipes"], config["tables"], config["figures"]
     shown = [(("recipe",), figures["recipe"])]
     shown += [((part, i), name) for part in ("methods", "targets") for i, name in enumerate(figures[part])]
@@ -420,18 +420,36 @@ def _unknown_names(config: Mapping) -> Iterator[Mistake]:
             yield Mistake(("figures", *keys), f"is {_shown(name)}, which is not a recipe{_choice(name, recipes)}")
     if (name := figures["steps"]) not in tables:
         yield Mistake(("figures", "steps"), f"is {_shown(name)}, which is not a table{_choice(name, tables)}")
-    for name in config["published"]:
-        if name not in tables:
-            yield Mistake(("published", name), f"is not a table{_choice(name, tables)}")
     known = (["richhf-100", *config["pools"]], [*experiments.LABELLED, *recipes], list(config["backbones"]))
     for name, table in tables.items():
+        levels = len(table["row_headers"])
+        for i, row in enumerate(table["rows"]):
+            if len(experiments.label(row)) != levels:
+                what = f"is {_shown(row['label'])}, and row_headers has {levels} levels"
+                yield Mistake(("tables", name, "rows", i, "label"), what)
         try:
-            experiments.check({name: table}, recipes, config["backbones"], known[0])
+            for row, column, detector in experiments.walk(table):
+                for unknown in _unknown(detector, known):
+                    yield Mistake(("tables", name), f"has a fault: {experiments.place(row, column)}: {unknown}")
         except UserError as error:
-            fault = str(error).removeprefix("tables: ").rstrip(".")
-            yield Mistake(("tables", name), f"has a fault: {fault}")
+            yield Mistake(("tables", name), f"has a fault: {str(error).removeprefix('tables: ').rstrip('.')}")
+    for name, table in config["published"].items():
+        if name not in tables:
+            yield Mistake(("published", name), f"is not a table{_choice(name, tables)}")
+        columns = len(table["columns"])
+        for i, row in enumerate(table["rows"]):
+            if len(row["values"]) != columns:
+                what = f"has {len(row['values'])} numbers for {columns} columns"
+                yield Mistake(("published", name, "rows", i, "values"), what)
     for name, claim in config["claims"].items():
         yield from _check_claim(("claims", name), claim, known)
+
+
+def _unknown(detector: Sequence[str], known: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Names of a detector that are not among the `known` train sets, supervisions and backbones."""
+    for field, name, names in zip(experiments.Detector._fields, detector, known, strict=True):
+        if name not in names:
+            yield f"unknown {field} {name!r}{_choice(name, names)}"
 
 
 def _check_claim(keys: Keys, claim: Mapping, known: Sequence[Sequence[str]]) -> Iterator[Mistake]:
@@ -442,28 +460,11 @@ def _check_claim(keys: Keys, claim: Mapping, known: Sequence[Sequence[str]]) -> 
         yield Mistake(keys, f"has {has}; allowed: order, or all and above, or mean and above")
     for filled in experiments.combinations(claim.get("over", {}) | claim.get("across", {})):
         for place, text in (((*keys, form, i), text) for form in forms for i, text in enumerate(claim[form])):
-            try:
-                names = experiments.Detector(*text.format(**filled).split("/"))
-            except (KeyError, IndexError, AttributeError, ValueError, TypeError):
+            # Of what `str.format` takes, `{name:>999999999}` would use up the memory.
+            names = re.sub(r"\{([^\W\d]\w*)\}", lambda name, of=filled: of.get(name[1], name[0]), text).split("/")
+            if re.search("[{}]", "".join(names)) or len(names) != len(known):
                 axes = ", ".join(filled) or "nothing"
                 yield Mistake(place, f"is {text}, and over and across fill in {axes}; allowed: {DETECTOR}")
                 return
-            for field, name, there in zip(names._fields, names, known, strict=True):
-                if name not in there:
-                    yield Mistake(place, f"is {text}: unknown {field} {name!r}{_choice(name, there)}")
-
-
-def _misfits(config: Mapping) -> Iterator[Mistake]:
-    """Labels of tables and published numbers that do not fit their tables."""
-    for name, table in config["tables"].items():
-        levels = len(table["row_headers"])
-        for i, row in enumerate(table["rows"]):
-            if len(experiments.label(row)) != levels:
-                keys = ("tables", name, "rows", i, "label")
-                yield Mistake(keys, f"is {_shown(row['label'])}, and row_headers has {levels} levels")
-    for name, table in config["published"].items():
-        columns = len(table["columns"])
-        for i, row in enumerate(table["rows"]):
-            if len(row["values"]) != columns:
-                keys = ("published", name, "rows", i, "values")
-                yield Mistake(keys, f"has {len(row['values'])} numbers for {columns} columns")
+            for unknown in _unknown(names, known):
+                yield Mistake(place, f"is {text}: {unknown}")

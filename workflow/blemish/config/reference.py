@@ -120,21 +120,14 @@ def _editor(model: type[Settings]) -> str:
             return [strip(item) for item in node]
         if not isinstance(node, dict):
             return node
-        if "properties" in node:
-            inside = {name: strip(value) for name, value in node["properties"].items()}
-            node = {key: strip(value) for key, value in node.items() if key not in ("properties", "required")}
-            node["properties"] = inside
-        else:
-            node = {key: strip(value) for key, value in node.items()}
         if "patternProperties" in node:
-            node["additionalProperties"] = False
+            node = node | {"additionalProperties": False}
         if "oneOf" in node:  # an overlay of a recipe need not say its method
-            node["anyOf"] = node.pop("oneOf")
-        return {
-            key: value
-            for key, value in node.items()
-            if key not in ("default", "discriminator") and not (key == "title" and isinstance(value, str))
-        }
+            node = node | {"anyOf": node["oneOf"]}
+        left_out = ("default", "discriminator", "oneOf", "required")
+        if isinstance(node.get("title"), str):  # else it is a table's key of that name
+            left_out += ("title",)
+        return {key: strip(value) for key, value in node.items() if key not in left_out}
 
     whole = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | strip(model.model_json_schema())
     return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"

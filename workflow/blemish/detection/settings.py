@@ -28,7 +28,7 @@ class Backbone(Settings):
     """A segmentation model."""
 
     config: Annotated[str, Field(pattern=r"\.py$")]
-    """A config of the mmsegmentation wheel (§4.2)."""
+    """A config of the mmsegmentation wheel, a file that ends in .py (§4.2)."""
     weights: File
     """Weights, pre-trained on ADE20K (§4.2)."""
     overrides: Overrides = Overrides()

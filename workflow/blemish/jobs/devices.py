@@ -1,12 +1,12 @@
 """Which GPUs a job holds. `python -m blemish.jobs.devices` shows who holds what on this machine.
 
-Snakemake counts GPUs, it does not say which: left alone, eight jobs of one GPU each would all use device
-0. So every GPU job takes a lease (`leases.hold`) on as many GPUs as it was promised, before CUDA is
-touched, and sees no others.
+Snakemake counts GPUs, it does not say which: left alone, eight jobs of one GPU each would all use device 0. So every
+GPU job takes a lease (`leases.hold`) on as many GPUs as it was promised, before CUDA is touched, and sees no others.
 """
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import re
@@ -23,38 +23,36 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def lease(gpus: int, pool: Sequence[str] | None = None, description: str = "") -> Iterator[list[str]]:
-    """Holds `gpus` GPUs that no other job has, for this process and its children; waits while they are taken.
+def lease(gpus: int, description: str = "") -> Iterator[list[str]]:
+    """Holds `gpus` of the `visible` GPUs that no other job has, for this process and its children; waits for them.
 
-    Sets CUDA_VISIBLE_DEVICES (to nothing for `gpus` = 0), so it must be entered before CUDA is first
-    used. While it lasts, standard input is the lease's file: a child that closes it gives up its share of
-    the lease.
+    Sets CUDA_VISIBLE_DEVICES (to nothing for `gpus` = 0), so it must be entered before CUDA is first used. While it
+    lasts, standard input is the lease's file: a child that closes it gives up its share of the lease.
 
     Args:
         gpus: how many.
-        pool: the devices to choose from, as CUDA_VISIBLE_DEVICES spells them; by default `visible()`.
         description: what the job does, for `holders`.
 
     Yields:
         The devices held, as CUDA_VISIBLE_DEVICES spells them.
 
     Raises:
-        UserError: the pool has fewer GPUs than that, or several MIG slices are asked for.
+        UserError: there are fewer GPUs than that, or several MIG slices are asked for.
     """
     if gpus == 0:
         with _environment(CUDA_VISIBLE_DEVICES=""):
             yield []
         return
-    pool = visible() if pool is None else pool
+    pool = visible()
     if len(pool) < gpus:
         raise UserError(
-            f"this job needs {_gpus(gpus)} and {_there(pool)}: free more of them through "
-            "CUDA_VISIBLE_DEVICES, or lower the job's `gpu` resource."
+            f"this job needs {_gpus(gpus)} and {_there(pool)}: free more of them through CUDA_VISIBLE_DEVICES, or "
+            "lower the job's `gpu` resource."
         )
     if gpus > 1 and any(device.startswith("MIG-") for device in pool):
         raise UserError(
-            f"this job needs {_gpus(gpus)} and the pool has MIG slices, of which CUDA gives a process one "
-            "only: ask for one GPU a job, or turn MIG off."
+            f"this job needs {_gpus(gpus)} and the pool has MIG slices, of which CUDA gives a process one only: ask "
+            "for one GPU a job, or turn MIG off."
         )
     devices = {_key(device): device for device in pool}
     with leases.hold(_file(), list(devices), gpus, description) as keys:
@@ -78,50 +76,36 @@ def require(gpus: int | None, local: bool, per_job: int = 1) -> None:
     """
     if gpus == 0 or not local:
         return
-    there = visible()
+    there, given = visible(), f"`--resources gpu={gpus}` was given"
     if not there:
-        raise UserError(
-            f"the config asks for CUDA and {_there(there)}: add `--workflow-profile profiles/slurm` "
-            "to run on a cluster, or try `make demo`, which needs no GPU."
-        )
-    if gpus is None:
-        raise UserError(
-            "the config asks for CUDA and Snakemake was not told how many GPUs to use: add "
-            f"`--resources gpu={len(there)}` to the command, or try `make demo`, which needs no GPU."
-        )
-    if gpus > len(there):
-        raise UserError(
-            f"`--resources gpu={gpus}` was given and {_there(there)}: type `--resources gpu={len(there)}`, "
-            "or try `make demo`, which needs no GPU."
-        )
-    if gpus < per_job:
-        raise UserError(
-            f"`--resources gpu={gpus}` was given and one job of the config needs {_gpus(per_job)}: "
-            f"type `--resources gpu={per_job}` or more, lower detectors.gpus, or try `make demo`, "
-            "which needs no GPU."
-        )
+        needed = "add `--workflow-profile profiles/slurm` to run on a cluster"
+        what = f"the config asks for CUDA and {_there(there)}: {needed}"
+    elif gpus is None:
+        needed = f"add `--resources gpu={len(there)}` to the command"
+        what = f"the config asks for CUDA and Snakemake was not told how many GPUs to use: {needed}"
+    elif gpus > len(there):
+        what = f"{given} and {_there(there)}: type `--resources gpu={len(there)}`"
+    elif gpus < per_job:
+        needed = f"type `--resources gpu={per_job}` or more, lower detectors.gpus"
+        what = f"{given} and one job of the config needs {_gpus(per_job)}: {needed}"
+    else:
+        return
+    raise UserError(f"{what}, or try `make demo`, which needs no GPU.")
 
 
 def visible() -> list[str]:
     """The GPUs that this process may use: those in CUDA_VISIBLE_DEVICES if it is set, else the machine's.
 
-    Indices and shortened UUIDs become full UUIDs, so that two runs which spell a GPU differently mean the
-    same one. A GPU cut into MIG slices counts as its slices. As CUDA does, stops at the first entry that
-    names no GPU.
+    Indices and shortened UUIDs become full UUIDs, so that two runs which spell a GPU differently mean the same one. A
+    GPU cut into MIG slices counts as its slices. As CUDA does, stops at the first entry that names no GPU.
     """
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is None:
         return [device for slices in _installed() for device in slices]
-    entries = [entry.strip() for entry in chosen.split(",")]
     # SLURM's own numbers are kept: they count from 0 in each job, and are the job's alone.
     installed = [] if _in_slurm_job() or not chosen else _installed()
-    devices: list[str] = []
-    for entry in entries:
-        device = _resolve(entry, installed)
-        if device is None:
-            break
-        devices.append(device)
-    return list(dict.fromkeys(devices))
+    found = (_resolve(entry.strip(), installed) for entry in chosen.split(","))
+    return list(dict.fromkeys(itertools.takewhile(bool, found)))
 
 
 def holders() -> list[tuple[str, int, str]]:
@@ -182,16 +166,14 @@ def _there(pool: Sequence[str]) -> str:
 
 @contextmanager
 def _environment(**values: str) -> Iterator[None]:
-    former = {name: os.environ.get(name) for name in values}
+    former = {name: os.environ[name] for name in values if name in os.environ}
     os.environ.update(values)
     try:
         yield
     finally:
-        for name, value in former.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        for name in values:
+            os.environ.pop(name, None)
+        os.environ.update(former)
 
 
 def main() -> None:

@@ -131,34 +131,31 @@ class _Silencer(ast.NodeTransformer):
         self.origins = origins
 
     def origin(self, node: ast.AST, *prefixes: str) -> bool:
-        name = _origin(node, self.origins)
-        return any(name == prefix or name.startswith(f"{prefix}.") for prefix in prefixes)
+        return f"{_origin(node, self.origins)}.".startswith(tuple(f"{prefix}." for prefix in prefixes))
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
-        if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-            return None
-        if isinstance(node.value, ast.Call) and not _computes(node) and self._speaks(node.value):
-            return None
-        return self.generic_visit(node)
+        text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        return None if text or self._speaks(node.value) else self.generic_visit(node)
 
-    def _speaks(self, call: ast.Call) -> bool:
-        if self.origin(call, "print"):
-            return any(key.arg == "file" and self.origin(key.value, "sys.stderr") for key in call.keywords)
-        return self.origin(call, "logging", "warnings.warn")
+    def _speaks(self, node: ast.AST) -> bool:
+        if not isinstance(node, ast.Call) or _computes(node):
+            return False
+        if self.origin(node, "print"):
+            return any(key.arg == "file" and self.origin(key.value, "sys.stderr") for key in node.keywords)
+        return self.origin(node, "logging", "warnings.warn")
 
     def visit_Assign(self, node: ast.Assign) -> ast.AST | None:
-        is_logger = _is_assignment(node) and self.origin(node.value, "logging.getLogger")
-        return None if is_logger else self.generic_visit(node)
+        logger = _is_assignment(node) and self.origin(node.value, "logging.getLogger")
+        return None if logger else self.generic_visit(node)
 
     def visit_Assert(self, node: ast.Assert) -> ast.AST:
         if node.msg is not None and not _computes(node.msg):
             node.msg = None
         return self.generic_visit(node)
 
-    def visit_With(self, node: ast.With) -> ast.AST:
-        for item in node.items:
-            if isinstance(item.context_expr, ast.Call) and self.origin(item.context_expr, "blemish.jobs"):
-                _take_arguments(item.context_expr)
+    def visit_withitem(self, node: ast.withitem) -> ast.AST:
+        if isinstance(node.context_expr, ast.Call) and self.origin(node.context_expr, "blemish.jobs"):
+            _take_arguments(node.context_expr)
         return self.generic_visit(node)
 
     def visit_Raise(self, node: ast.Raise) -> ast.AST:
@@ -231,18 +228,15 @@ def _take_arguments(call: ast.Call) -> None:
 
 def _followed(tree: ast.Module) -> set[Path]:
     """The package's files that a file imports and that can change a result."""
-    found = set()
+    names: set[str] = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "blemish":
-            base = _find(node.module)
-            found |= {base, *(_find(f"{node.module}.{alias.name}") for alias in node.names)}
+        if isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}", *(f"{node.module}.{alias.name}" for alias in node.names)}
         elif isinstance(node, ast.Import):
-            found |= {_find(alias.name) for alias in node.names if alias.name.split(".")[0] == "blemish"}
-    return {path for path in found if path and not _serves(path)}
-
-
-def _serves(path: Path) -> bool:
-    return path.name == "settings.py" or path.relative_to(PACKAGE).parts[0] in ("jobs", "errors.py")
+            names |= {alias.name for alias in node.names}
+    found = {_find(name) for name in names if name.split(".")[0] == "blemish"} - {None}
+    serve = ("jobs", "errors.py")
+    return {path for path in found if path.name != "settings.py" and path.relative_to(PACKAGE).parts[0] not in serve}
 
 
 def _locate(module: str) -> Path:
@@ -255,7 +249,4 @@ def _locate(module: str) -> Path:
 def _find(module: str) -> Path | None:
     """The file of a module of the package by its full name, None for another name (a function's, say)."""
     base = PACKAGE.joinpath(*module.split(".")[1:])
-    for path in (base.with_suffix(".py"), base / "__init__.py"):
-        if path.is_file():
-            return path
-    return None
+    return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)

@@ -1,27 +1,26 @@
 """Exclusive leases on named things of one machine, held by the kernel while a job or a child of it lives.
 
-One file, one byte range of it per name, one open-file-description lock (`F_OFD_SETLK`, see fcntl(2)) per
-lease. Such a lock belongs to the open file, not to a process: whoever inherits the descriptor holds the
-lease, and the kernel frees it when the last of them is gone, however it died. Range locks rather than a
-`flock` per name, because then one descriptor carries a lease on several names, and can be handed on as
-standard input: the one descriptor which every child inherits, whatever starts it (`subprocess`,
-`multiprocessing`, torchrun).
+One file, one byte range of it per name, one open-file-description lock (`F_OFD_SETLK`, see fcntl(2)) per lease. Such a
+lock belongs to the open file, not to a process: whoever inherits the descriptor holds the lease, and the kernel frees
+it when the last of them is gone, however it died. Range locks rather than a `flock` per name, because then one
+descriptor carries a lease on several names, and can be handed on as standard input: the one descriptor which every
+child inherits, whatever starts it (`subprocess`, `multiprocessing`, torchrun).
 
 The file's text says who took what. It is for people: only the locks decide.
 """
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import hashlib
+import itertools
 import json
 import logging
 import os
 import struct
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -32,8 +31,8 @@ FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 def hold(path: Path, names: Sequence[str], count: int, description: str) -> Iterator[list[str]]:
     """Holds `count` of the `names`, all or none, for the block and every process started in it.
 
-    Waits while fewer are free. A job that looks for free names is not overtaken by later ones over the
-    same names: they queue behind it, so that a job of eight is not starved by a stream of jobs of one.
+    Waits while fewer are free. A job that looks for free names is not overtaken by later ones over the same names: they
+    queue behind it, so that a job of eight is not starved by a stream of jobs of one.
 
     Args:
         path: the file with the locks, on a local disk; made if it is missing, for every user of the machine.
@@ -44,12 +43,14 @@ def hold(path: Path, names: Sequence[str], count: int, description: str) -> Iter
     Yields:
         The names held, in the order of `names`.
     """
-    descriptor = _open(path)
+    former, descriptor = os.dup(0), _open(path)
     try:
         held = _take(descriptor, names, count, description)
-        with _as_standard_input(descriptor):
-            yield held
+        os.dup2(descriptor, 0)
+        yield held
     finally:
+        os.dup2(former, 0)
+        os.close(former)
         os.close(descriptor)
 
 
@@ -86,25 +87,18 @@ def _take_at_once(descriptor: int, names: Sequence[str], count: int, description
     # The mutex keeps two jobs with overlapping names from each holding what the other lacks, and notes whole.
     _lock(descriptor, "mutex", wait=True)
     try:
-        held: list[str] = []
-        for name in names:
-            if _lock(descriptor, name):
-                held.append(name)
-            if len(held) == count:
-                _note(descriptor, held, description)
-                return held
-        for name in held:
-            _unlock(descriptor, name)
-        return []
+        held = list(itertools.islice((name for name in names if _lock(descriptor, name)), count))
+        if len(held) < count:
+            for name in held:
+                _unlock(descriptor, name)
+            return []
+        notes = {name: note for name, note in _notes(descriptor).items() if _is_held(descriptor, name)}
+        text = json.dumps(notes | {name: (os.getpid(), description) for name in held}).encode()
+        os.pwrite(descriptor, text, 0)
+        os.ftruncate(descriptor, len(text))
+        return held
     finally:
         _unlock(descriptor, "mutex")
-
-
-def _note(descriptor: int, held: list[str], description: str) -> None:
-    notes = {name: note for name, note in _notes(descriptor).items() if _is_held(descriptor, name)}
-    text = json.dumps(notes | {name: (os.getpid(), description) for name in held}).encode()
-    os.pwrite(descriptor, text, 0)
-    os.ftruncate(descriptor, len(text))
 
 
 def _notes(descriptor: int) -> dict[str, tuple[int, str]]:
@@ -116,7 +110,7 @@ def _notes(descriptor: int) -> dict[str, tuple[int, str]]:
 
 def _open(path: Path) -> int:
     # No O_CREAT on what exists: in a sticky folder the kernel refuses that for another user's file.
-    with contextlib.suppress(FileNotFoundError):
+    with suppress(FileNotFoundError):
         return os.open(path, FLAGS)
     mask = os.umask(0)
     try:
@@ -127,36 +121,24 @@ def _open(path: Path) -> int:
         os.umask(mask)
 
 
-@contextmanager
-def _as_standard_input(descriptor: int) -> Iterator[None]:
-    former = os.dup(0)
-    os.dup2(descriptor, 0)
-    try:
-        yield
-    finally:
-        os.dup2(former, 0)
-        os.close(former)
-
-
-def _range(kind: int, name: str) -> bytes:
-    """The `struct flock` of the one byte that stands for `name`, far behind the end of the text."""
+def _control(descriptor: int, command: int, kind: int, name: str) -> int:
+    """fcntl(2) of a lock on the byte of `name`, far behind the end of the text; returns the kind it answers with."""
     start = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=7).digest(), "big")
-    return struct.pack("hhqqi0q", kind, os.SEEK_SET, start, 1, 0)
+    answer = fcntl.fcntl(descriptor, command, struct.pack("hhqqi0q", kind, os.SEEK_SET, start, 1, 0))
+    return struct.unpack_from("h", answer)[0]
 
 
 def _lock(descriptor: int, name: str, wait: bool = False) -> bool:
-    command = fcntl.F_OFD_SETLKW if wait else fcntl.F_OFD_SETLK
     try:
-        fcntl.fcntl(descriptor, command, _range(fcntl.F_WRLCK, name))
+        _control(descriptor, fcntl.F_OFD_SETLKW if wait else fcntl.F_OFD_SETLK, fcntl.F_WRLCK, name)
     except BlockingIOError:
         return False
     return True
 
 
 def _unlock(descriptor: int, name: str) -> None:
-    fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _range(fcntl.F_UNLCK, name))
+    _control(descriptor, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, name)
 
 
 def _is_held(descriptor: int, name: str) -> bool:
-    answer = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, _range(fcntl.F_WRLCK, name))
-    return struct.unpack_from("h", answer)[0] != fcntl.F_UNLCK
+    return _control(descriptor, fcntl.F_OFD_GETLK, fcntl.F_WRLCK, name) != fcntl.F_UNLCK

@@ -35,12 +35,9 @@ def forget_stale(folder: str | Path) -> bool:
     except OSError:  # of which Snakemake complains itself
         return False
     _held.append(file)
-    here = socket.gethostname()
-    try:
+    here, alone = socket.gethostname(), False
+    with suppress(OSError):  # another run works, or this file system has no locks
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # another run works, or this file system has no locks
-        alone = False
-    else:
         file.seek(0)
         alone = file.read() == here
     stale = sorted(Path(folder, "locks").glob("*.lock")) if alone else []
@@ -48,13 +45,11 @@ def forget_stale(folder: str | Path) -> bool:
         lock.unlink(missing_ok=True)
     if stale:
         log.warning("The last run in this folder was killed: its lock is removed, and this run goes on.")
-    try:
+    with suppress(OSError):
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         file.truncate(0)
         file.write(here)
         file.flush()
-    except OSError:
-        pass
     return bool(stale)
 
 

@@ -13,7 +13,7 @@ import json
 import os
 import shlex
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -61,24 +61,21 @@ def compare(workflow, results: Path, command: Sequence[str]) -> None:
     if not doubted:
         return
     made = _read(results)
-    of_rule: dict[str, list[str]] = defaultdict(list)
     stale: dict[str, list[str]] = defaultdict(list)
     changes: dict[str, None] = {}  # in place of a set, for its order
     for job in sorted(doubted, key=_key):
-        of_rule[job.rule.name].append(_key(job))
-        former = made.get(_key(job))
-        if former == _settings(job) or (former is None and not os.path.exists(_key(job))):
+        former, present, rule = made.get(_key(job)), _settings(job), job.rule.name
+        if former == present or (former is None and not os.path.exists(_key(job))):
             continue
-        stale[job.rule.name].append(_key(job))
-        if former is None:
-            changes[f"{job.rule.name}: unknown settings"] = None
-        else:
-            changes |= dict.fromkeys(f"{job.rule.name}: {change}" for change in _differences(former, _settings(job)))
+        stale[rule].append(_key(job))
+        differences = ["unknown settings"] if former is None else _differences(former, present)
+        changes |= dict.fromkeys(f"{rule}: {change}" for change in differences)
     if not stale:
         return
+    of_rule = Counter(job.rule.name for job in doubted)
     again = sorted(workflow.dag_settings.forcerun)
     for rule, files in stale.items():
-        again += files if len(files) < min(len(of_rule[rule]), LISTED + 1) else [rule]
+        again += files if len(files) < min(of_rule[rule], LISTED + 1) else [rule]
     typed = [word for word in command if word not in ("-n", "--dry-run", "--dryrun")]
     more = f" and {len(changes) - NAMED} more" if len(changes) > NAMED else ""
     raise UserError(
@@ -99,10 +96,7 @@ def start(workflow, results: Path) -> None:
             certain = not persistence.params_changed(job)  # they may have, with other --rerun-triggers
         else:
             continue  # `compare` found nothing against it
-        if certain:
-            made[key] = present
-        else:
-            made.pop(key, None)
+        made[key] = present if certain else None
     _write(results, made)
 
 
@@ -145,9 +139,9 @@ def _read(results: Path) -> dict[str, dict]:
         return {}
 
 
-def _write(results: Path, made: dict[str, dict]) -> None:
-    texts = {key: json.dumps(params, sort_keys=True) for key, params in sorted(made.items())}
-    digests = {key: _digest(text) for key, text in texts.items()}
+def _write(results: Path, made: dict[str, dict | None]) -> None:
+    made = {key: params for key, params in sorted(made.items()) if params is not None}
+    digests = {key: _digest(json.dumps(params, sort_keys=True)) for key, params in made.items()}
     params = dict(sorted((digests[key], made[key]) for key in made))
     results.mkdir(parents=True, exist_ok=True)
     temporary = results / f".{FILE}"

@@ -1,7 +1,7 @@
 """The mini world's RichHF-18k and HPS, stored the way the real ones are.
 
-RichHF: TFRecords of `tf.train.Example` with encoded maps of one to three simulated annotators, and a Parquet
-mirror with the images. HPS: WebDataset tars of clean images with captions, square ones and wide ones.
+RichHF: TFRecords of `tf.train.Example` with encoded maps of one to three simulated annotators, and a Parquet mirror
+with the images. HPS: WebDataset tars of clean images with captions, square ones and wide ones.
 """
 
 from __future__ import annotations
@@ -37,20 +37,9 @@ def write_richhf(folder: Path, split: str, wild: list[Wild], seed: int) -> None:
     names = [f"{split}/{uuid.UUID(bytes=rng.bytes(16), version=4)}.png" for rng in rngs]
     examples = [_example(name, w, rng) for name, w, rng in zip(names, wild, rngs, strict=True)]
     write_examples(folder / f"{split}.tfrecord", examples)
-    table = pa.table(
-        {
-            "filename": names,
-            "image": [{"bytes": encode_png(w.image, optimize=True), "path": None} for w in wild],
-            "caption": [w.caption for w in wild],
-        },
-        schema=pa.schema(
-            [
-                ("filename", pa.string()),
-                ("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
-                ("caption", pa.string()),
-            ]
-        ),
-    )
+    pngs = [{"bytes": encode_png(w.image, optimize=True), "path": None} for w in wild]
+    images = pa.array(pngs, pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
+    table = pa.table({"filename": names, "image": images, "caption": [w.caption for w in wild]})
     pq.write_table(table, folder / "data" / f"{split}-00000-of-00001.parquet", row_group_size=100)
 
 
@@ -68,10 +57,10 @@ def write_hps(folder: Path, scenes: list[Scene], tars: int, seed: int) -> None:
         path = folder / "data" / f"data-{number:06d}.tar"
         with webdataset.TarWriter(str(path), mtime=0.0, user="mini", group="mini") as tar:
             for i in part:
-                scene = scenes[i]
+                scene, key = scenes[i], f"scene_{seed}_{i:05d}"
                 height, width = scene.labels.shape
                 about = {
-                    "image_name": f"scene_{seed}_{i:05d}.png",
+                    "image_name": f"{key}.png",
                     "short_caption": scene.caption,
                     "resolution": f"{width}x{height}",
                     "width": width,
@@ -79,13 +68,8 @@ def write_hps(folder: Path, scenes: list[Scene], tars: int, seed: int) -> None:
                     "source": "mini world",
                     "original_prompt": scene.caption,
                 }
-                tar.write(
-                    {
-                        "__key__": f"scene_{seed}_{i:05d}",
-                        "json": json.dumps(about).encode(),
-                        "png": encode_png(scene.image, optimize=True),
-                    }
-                )
+                png = encode_png(scene.image, optimize=True)
+                tar.write({"__key__": key, "json": json.dumps(about).encode(), "png": png})
 
 
 def _example(name: str, wild: Wild, rng: np.random.Generator) -> dict[str, bytes | list[float]]:
@@ -95,12 +79,10 @@ def _example(name: str, wild: Wild, rng: np.random.Generator) -> dict[str, bytes
     ratings = np.clip(np.round(rng.normal(severity, 0.6, (4, annotators))), 1, 5)
     scores = (ratings.mean(axis=1) - 1) / 4
     words = len(wild.caption.split())
+    rated = ("aesthetics", "artifact", "misalignment", "overall")
     return {
         "filename": name.encode(),
-        "aesthetics_score": [float(scores[0])],
-        "artifact_score": [float(scores[1])],
-        "misalignment_score": [float(scores[2])],
-        "overall_score": [float(scores[3])],
+        **{f"{what}_score": [float(score)] for what, score in zip(rated, scores, strict=True)},
         "artifact_map": _jpeg(np.round(255 * artifacts).astype(np.uint8)),
         "misalignment_map": _jpeg(np.zeros((MAP_SIZE, MAP_SIZE), np.uint8)),
         "prompt_misalignment_label": b" ".join([b"1"] * words),
@@ -120,10 +102,7 @@ def _annotation(damage: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         clicks = max(1, round(len(ys) / 40))
         for pick in rng.choice(len(ys), size=clicks, replace=False):
             near = np.hypot(ys - ys[pick], xs - xs[pick]) < 5
-            x, y = (
-                (xs[near].mean() + rng.normal(0, 0.7)) * scale,
-                (ys[near].mean() + rng.normal(0, 0.7)) * scale,
-            )
+            x, y = ((at[near].mean() + rng.normal(0, 0.7)) * scale for at in (xs, ys))
             radius = np.sqrt(near.sum() / np.pi) * scale * rng.uniform(1.0, 1.5)
             pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=1)
     return np.asarray(marks)

@@ -1,7 +1,7 @@
 """The mini world's latent diffusion model: a VAE, UNets and a text encoder small enough for a CPU core.
 
-Trained once on `scenes`, saved in diffusers' pipeline format and committed; everything after that loads it
-as it would load Stable Diffusion.
+Trained once on `scenes`, saved in diffusers' pipeline format and committed; everything after that loads it as it would
+load Stable Diffusion.
 """
 
 from __future__ import annotations
@@ -112,6 +112,11 @@ def build_tokenizer(captions: list[str], folder: Path):
     )
 
 
+def tokenize(tokenizer, captions: list[str]) -> torch.Tensor:
+    """(n, PROMPT_TOKENS) token ids, padded and cut."""
+    return tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt").input_ids
+
+
 def build_text_encoder(tokenizer, seed: int):
     """A CLIP text encoder of two narrow layers."""
     from transformers import CLIPTextConfig, CLIPTextModel
@@ -167,13 +172,24 @@ def sd_scheduler():
 
 
 def train_generator(folder: Path, vae, settings: Generator) -> None:
-    """Trains a generator on scenes and their captions, and saves it as a diffusers pipeline."""
+    """Trains a generator on scenes and captions; saves a folder that `StableDiffusionPipeline` opens, in float16."""
+    from diffusers import StableDiffusionPipeline
+
     scenes = render(settings.seed, settings.scenes)
     tokenizer = build_tokenizer([s.caption for s in scenes], folder / "tokenizer")
     text_encoder = build_text_encoder(tokenizer, settings.seed)
     unet = build_unet(tuple(settings.widths), settings.seed)
     train_unet(unet, text_encoder, tokenizer, vae, scenes, settings.iterations, settings.seed)
-    save_pipeline(folder, vae, unet, text_encoder, tokenizer, torch.float16)
+    StableDiffusionPipeline(
+        vae=vae,
+        unet=unet,
+        text_encoder=text_encoder,
+        tokenizer=tokenizer,
+        scheduler=sd_scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    ).to(torch.float16).save_pretrained(folder)
 
 
 def train_unet(
@@ -191,9 +207,7 @@ def train_unet(
     pixels = torch.cat([pixels, pixels.flip(-1)])
     mean, logvar = moments(vae, pixels).chunk(2, dim=1)
     std = torch.exp(0.5 * logvar.clamp(-30, 20))
-    tokens = tokenizer(
-        [s.caption for s in scenes] + [""], padding="max_length", truncation=True, return_tensors="pt"
-    ).input_ids
+    tokens = tokenize(tokenizer, [s.caption for s in scenes] + [""])
     modules = torch.nn.ModuleList([unet, text_encoder]).train()
     ema = EMAModel(modules.parameters(), decay=0.998)
     optimizer = torch.optim.AdamW(modules.parameters(), lr=2e-3, weight_decay=1e-3)
@@ -218,19 +232,3 @@ def train_unet(
             bar.set_postfix(loss=average)
     ema.copy_to(modules.parameters())
     modules.eval()
-
-
-def save_pipeline(folder: Path, vae, unet, text_encoder, tokenizer, dtype: torch.dtype) -> None:
-    """Writes a folder that `StableDiffusionPipeline.from_pretrained` opens; safetensors of `dtype`."""
-    from diffusers import StableDiffusionPipeline
-
-    StableDiffusionPipeline(
-        vae=vae,
-        unet=unet,
-        text_encoder=text_encoder,
-        tokenizer=tokenizer,
-        scheduler=sd_scheduler(),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    ).to(dtype).save_pretrained(folder)

@@ -1,7 +1,7 @@
 """Procedural scenes of parts that are hard to draw: faces, hands, signs and trees, with exact object masks.
 
-A scene is drawn at four times its size and reduced, so that eyes, fingers and text strokes are one or two
-pixels wide and anti-aliased. Everything follows from one `numpy.random.Generator`.
+A scene is drawn at four times its size and reduced, so that eyes, fingers and text strokes are one or two pixels wide
+and anti-aliased. Everything follows from one `numpy.random.Generator`.
 """
 
 from __future__ import annotations
@@ -52,8 +52,7 @@ def draw_scene(rng: np.random.Generator, height: int = 64, width: int = 64) -> S
         kinds.append(kind)
         owners.paste(len(kinds), mask=silhouette)
     image = np.asarray(canvas.reduce(scale))
-    middle = scale // 2
-    owner = np.asarray(owners)[middle::scale, middle::scale]
+    owner = np.asarray(owners)[scale // 2 :: scale, scale // 2 :: scale]
     objects = np.stack([owner == i + 1 for i in range(len(kinds))])
     classes = np.array([0, *(CLASSES.index(kind) for kind in kinds)], np.uint8)
     return Scene(image, classes[owner], objects, _caption(kinds, sky))
@@ -202,12 +201,7 @@ def _glyph(pen: ImageDraw.ImageDraw, rng, x, base, height, ink) -> None:
 def _tree(pen: ImageDraw.ImageDraw, outline: ImageDraw.ImageDraw, rng, x, y, r) -> None:
     hue = rng.uniform(0.22, 0.4) if rng.random() < 0.75 else rng.uniform(0.03, 0.12)
     bark = (92, 64, 44)
-    trunk = [
-        (x - 0.14 * r, y + r),
-        (x + 0.14 * r, y + r),
-        (x + 0.08 * r, y - 0.2 * r),
-        (x - 0.08 * r, y - 0.2 * r),
-    ]
+    trunk = [(x + side * r, y + end * r) for side, end in ((-0.14, 1), (0.14, 1), (0.08, -0.2), (-0.08, -0.2))]
     pen.polygon(trunk, fill=bark)
     outline.polygon(trunk, fill=255)
     for i in range(9):

@@ -1,8 +1,8 @@
 """Wild artifacts: what a weaker generator makes of one or two objects of a scene, with the truth known.
 
-They have nothing to do with the corruption pipeline: another network, trained for a tenth of the iterations,
-redraws the whole scene from noise far beyond any corruption step, and a soft disc of its failure replaces one
-or two objects. Most objects of an image stay intact, as in RichHF-18k, so that finding objects is not enough.
+They have nothing to do with the corruption pipeline: another network, trained for a tenth of the iterations, redraws
+the whole scene from noise far beyond any corruption step, and a soft disc of its failure replaces one or two objects.
+Most objects of an image stay intact, as in RichHF-18k, so that finding objects is not enough.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from blemish.miniworld.generator import sd_scheduler, to_tensor
+from blemish.miniworld.generator import sd_scheduler, to_tensor, tokenize
 from blemish.miniworld.scenes import Scene
 
 # Fixed by looking at pictures, before any detector was trained: from 16 steps on faces melt, hands lose
@@ -50,7 +50,8 @@ def damage(scenes: list[Scene], vae, unet, text_encoder, tokenizer, seed: int, b
             alpha = _discs(scene, rng)
             image = c + alpha * (f - c)
             change = ndimage.gaussian_filter(np.abs(image - c).max(axis=2), 1.0)
-            made.append(Wild(_to_uint8(image), (change > VISIBLE) & (alpha[..., 0] > 0), scene.caption))
+            pixels = np.round((image + 1) * 127.5).clip(0, 255).astype(np.uint8)
+            made.append(Wild(pixels, (change > VISIBLE) & (alpha[..., 0] > 0), scene.caption))
     return made
 
 
@@ -60,10 +61,7 @@ def _redraw(scenes, vae, unet, text_encoder, tokenizer, rngs) -> tuple[np.ndarra
     scheduler.set_timesteps(50)
     scale = vae.config.scaling_factor
     z0 = vae.encode(to_tensor(np.stack([s.image for s in scenes]))).latent_dist.mode() * scale
-    tokens = tokenizer(
-        [s.caption for s in scenes], padding="max_length", truncation=True, return_tensors="pt"
-    ).input_ids
-    condition = text_encoder(tokens)[0]
+    condition = text_encoder(tokenize(tokenizer, [s.caption for s in scenes]))[0]
     noise = torch.from_numpy(np.stack([r.standard_normal(z0.shape[1:]) for r in rngs])).float()
     steps = torch.tensor([int(r.integers(FIRST_STEP, LAST_STEP + 1)) for r in rngs])
     z = scheduler.add_noise(z0, noise, scheduler.timesteps[-steps])
@@ -87,7 +85,3 @@ def _discs(scene: Scene, rng: np.random.Generator) -> np.ndarray:
         distance = np.hypot(ys - cy - rng.normal(0, 2), xs - cx - rng.normal(0, 2))
         alpha = np.maximum(alpha, np.clip((radius - distance) / 3 + 0.5, 0, 1))
     return alpha[..., None]
-
-
-def _to_uint8(image: np.ndarray) -> np.ndarray:
-    return np.round((image + 1) * 127.5).clip(0, 255).astype(np.uint8)

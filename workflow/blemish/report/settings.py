@@ -9,7 +9,10 @@ from pydantic import Field
 from blemish.settings import Count, Settings, Text
 
 Label = str | Annotated[list[str], Field(min_length=1)]
-Names = Annotated[list[Annotated[str, Field(pattern="^[^/]+/[^/]+/[^/]+$")]], Field(min_length=1)]
+DetectorName = Annotated[
+    str, Field(pattern="^[^/]+/[^/]+/[^/]+$", description="A detector as train_set/supervision/backbone.")
+]
+Names = Annotated[list[DetectorName], Field(min_length=1)]
 Axes = dict[str, Annotated[list[str], Field(min_length=1)]]
 Recipes = Annotated[list[Text], Field(min_length=1)]
 

@@ -15,8 +15,8 @@ class File(Settings):
     url: Annotated[str, Field(pattern="^(https?://|file:).+")]
     """Web address, or `file:` and a path from the repository's root."""
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{6,64}$")] | None = None
-    """The file's SHA-256 or the start of it; null leaves it unchecked."""
-    bytes: Annotated[int, Field(ge=1)] | None = None
+    """The file's SHA-256 in lower case, or its first six characters or more; null leaves it unchecked."""
+    bytes: Count | None = None
     """The file's size in bytes; null leaves it unchecked."""
 
 
