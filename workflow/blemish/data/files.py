@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,17 +23,11 @@ def explained(path: str | os.PathLike) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing: make it first.") from error
-    except OSError as error:
-        if error.errno is not None:
+    except (OSError, ValueError, KeyError, TypeError, NotImplementedError) as error:  # of pyarrow and pandas too
+        if getattr(error, "errno", None) is not None:
             raise
-        raise _damaged(path, error) from error
-    except (ValueError, KeyError, TypeError, NotImplementedError) as error:  # pyarrow's and pandas' are of these
-        raise _damaged(path, error) from error
-
-
-def _damaged(path: str | os.PathLike, error: Exception) -> UserError:
-    what = " ".join(str(error).split())[:200].rstrip(".") or "it is empty"
-    return UserError(f"{path} is damaged or of another kind ({what}). Delete it and run again.")
+        what = " ".join(str(error).split())[:200].rstrip(".") or "it is empty"
+        raise UserError(f"{path} is damaged or of another kind ({what}). Delete it and run again.") from error
 
 
 def read_json(path: str | os.PathLike, keys: Sequence[str] = ()) -> dict:
@@ -60,8 +54,7 @@ def read_csv(path: str | os.PathLike, columns: Sequence[str] = ()) -> pd.DataFra
     with explained(path):
         # Only an empty cell lacks a value: "NA" or "null" may be an id.
         frame = pd.read_csv(path, dtype={"id": str}, keep_default_na=False, na_values=[""])
-        if not {*frame.columns} >= {*columns}:
-            raise ValueError(f"it has no column {', '.join(sorted({*columns} - {*frame.columns}))}")
+        _require(columns, frame.columns)
         return frame
 
 
@@ -74,10 +67,13 @@ def read_table(path: str | os.PathLike, columns: Sequence[str] | None = None) ->
     import pyarrow.parquet as pq
 
     with explained(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
-        missing = {*(columns or ())} - {*file.schema_arrow.names}
-        if missing:
-            raise ValueError(f"it has no column {', '.join(sorted(missing))}")
+        _require(columns or (), file.schema_arrow.names)
         return file.read(columns=columns).to_pandas(ignore_metadata=True)
+
+
+def _require(columns: Iterable[str], there: Iterable[str]) -> None:
+    if missing := {*columns} - {*there}:
+        raise ValueError(f"it has no column {', '.join(sorted(missing))}")
 
 
 _UMASK = os.umask(0)  # the only way to read it

@@ -27,25 +27,25 @@ Paths = str | PathLike | Sequence[str | PathLike]
 ROWS_PER_GROUP = 64  # bounds the memory of a writer and of a reader
 COMPRESSION = 3  # of PNG; 6 takes twice as long for 2 % less
 
-_IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+_TEXT = (pa.string(), {"dtype": "string", "_type": "Value"})
+_IMAGE = (pa.struct([("bytes", pa.binary()), ("path", pa.string())]), {"_type": "Image"})
+_SEED = (pa.int64(), {"dtype": "int64", "_type": "Value"})
 _FIELDS = {
-    "id": (pa.string(), {"dtype": "string", "_type": "Value"}),
-    "image": (_IMAGE, {"_type": "Image"}),
-    "mask": (_IMAGE, {"_type": "Image"}),
-    "prompt": (pa.string(), {"dtype": "string", "_type": "Value"}),
-    "source": (pa.string(), {"dtype": "string", "_type": "Value"}),
-    "recipe": (pa.string(), {"dtype": "string", "_type": "Value"}),
-    "seed": (pa.int64(), {"dtype": "int64", "_type": "Value"}),
+    "id": _TEXT,
+    "image": _IMAGE,
+    "mask": _IMAGE,
+    "prompt": _TEXT,
+    "source": _TEXT,
+    "recipe": _TEXT,
+    "seed": _SEED,
 }
 
 
 def schema(*names: str) -> pa.Schema:
     """The Parquet schema of some fields, with Hugging Face's description of them."""
     features = {name: _FIELDS[name][1] for name in names}
-    return pa.schema(
-        [(name, _FIELDS[name][0]) for name in names],
-        metadata={"huggingface": json.dumps({"info": {"features": features}})},
-    )
+    about = {"huggingface": json.dumps({"info": {"features": features}})}
+    return pa.schema([(name, _FIELDS[name][0]) for name in names], metadata=about)
 
 
 SCHEMA = schema(*_FIELDS)
@@ -75,27 +75,21 @@ class Record:
 
 
 def write_records(path: str | PathLike, records: Iterable[Record]) -> int:
-    """Writes records to one shard as they come; the shard appears under its name only when it is whole.
-
-    Returns:
-        The number of records written.
-
-    Raises:
-        UserError: two records have the same id.
-        ValueError: an image or a mask has the wrong shape or type.
-    """
-    with _open_shard(Path(path)) as add:
-        return sum(add(record) for record in records)
+    """Writes records to one shard as they come and returns their number; errors are those of `write_shards`."""
+    return write_shards([path], records)
 
 
 def write_shards(paths: Sequence[str | PathLike], records: Iterable[Record]) -> int:
     """Deals records to shards in turn, as they come: record i goes to shard i modulo their number.
+
+    The shards appear under their names only when they are whole.
 
     Returns:
         The number of records written.
 
     Raises:
         UserError: two records of a shard have the same id.
+        ValueError: an image or a mask has the wrong shape or type.
     """
     with ExitStack() as stack:
         shards = [stack.enter_context(_open_shard(Path(path))) for path in paths]
@@ -117,13 +111,12 @@ def read_records(
         UserError: a shard is missing, damaged or not a Parquet file of records.
     """
     wanted = [name for name in SCHEMA.names if columns is None or name in columns or name == "id"]
-    for path in _as_paths(paths):
-        for row in _rows(path, wanted):
-            if where is None or where(row["id"]):
-                with explained(f"{path}, image {row['id']},"):
-                    row["image"] = decode_image(row["image"]["bytes"]) if row.get("image") else None
-                    row["mask"] = decode_mask(row["mask"]["bytes"]) if row.get("mask") else None
-                yield Record(**row)
+    for path, row in _rows(paths, wanted):
+        if where is None or where(row["id"]):
+            with explained(f"{path}, image {row['id']},"):
+                row["image"] = decode_image(row["image"]["bytes"]) if row.get("image") else None
+                row["mask"] = decode_mask(row["mask"]["bytes"]) if row.get("mask") else None
+            yield Record(**row)
 
 
 def is_id(name: str) -> bool:
@@ -143,7 +136,7 @@ def read_ids(paths: Paths) -> list[str]:
     Raises:
         UserError: a shard is missing or not a Parquet file of records.
     """
-    return [row["id"] for path in _as_paths(paths) for row in _rows(path, ["id"])]
+    return [row["id"] for _, row in _rows(paths, ["id"])]
 
 
 def read_encoded(paths: Paths, column: str) -> dict[str, bytes | None]:
@@ -152,8 +145,7 @@ def read_encoded(paths: Paths, column: str) -> dict[str, bytes | None]:
     Raises:
         UserError: a shard is missing, damaged or not a Parquet file of records.
     """
-    rows = (row for path in _as_paths(paths) for row in _rows(path, ["id", column]))
-    return {row["id"]: row[column] and row[column]["bytes"] for row in rows}
+    return {row["id"]: row[column] and row[column]["bytes"] for _, row in _rows(paths, ["id", column])}
 
 
 def join_masks(images: Paths, masks: Paths) -> Iterator[Record]:
@@ -247,28 +239,16 @@ def _encode(record: Record) -> dict:
     return {**vars(record), "image": image, "mask": mask}
 
 
-def _as_paths(paths: Paths) -> list[Path]:
-    return [Path(paths)] if isinstance(paths, str | PathLike) else [Path(path) for path in paths]
-
-
-def _rows(path: Path, columns: Sequence[str]) -> Iterator[dict]:
-    """The rows of one shard as dictionaries, images still encoded."""
-    with explained(path):
-        file = pq.ParquetFile(path, page_checksum_verification=True)
-    with file:
-        missing = set(columns) - set(file.schema_arrow.names)
-        if missing:
-            raise UserError(
-                f"{path} is not a set of records: it has no column {', '.join(sorted(missing))}. Name another file."
-            )
-        batches = file.iter_batches(batch_size=ROWS_PER_GROUP, columns=list(columns))
-        while True:
-            with explained(path):
-                batch = next(batches, None)
-                rows = None if batch is None else batch.to_pylist()
-            if rows is None:
-                return
-            yield from rows
+def _rows(paths: Paths, columns: list[str]) -> Iterator[tuple[str | PathLike, dict]]:
+    """Every row as a dictionary, images still encoded, with the shard that it is of."""
+    for path in [paths] if isinstance(paths, str | PathLike) else paths:
+        with explained(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+            if missing := {*columns} - {*file.schema_arrow.names}:
+                raise UserError(
+                    f"{path} is not a set of records: it has no column {', '.join(sorted(missing))}. Name another file."
+                )
+            for batch in file.iter_batches(batch_size=ROWS_PER_GROUP, columns=columns):
+                yield from ((path, row) for row in batch.to_pylist())
 
 
 def join_records(paths: Sequence[Path], out: Path) -> None:

@@ -54,8 +54,8 @@ def write_examples(path: str | PathLike, examples: Iterable[Example]) -> int:
     with atomic(Path(path)) as temporary, open(temporary, "wb") as file:
         for features in examples:
             data = encode_example(features)
-            length = struct.pack("<Q", len(data))
-            file.write(length + _CHECKSUM.pack(masked_crc(length)) + data + _CHECKSUM.pack(masked_crc(data)))
+            for part in (struct.pack("<Q", len(data)), data):
+                file.write(part + _CHECKSUM.pack(masked_crc(part)))
             count += 1
     return count
 

@@ -8,6 +8,7 @@ Ratings tell n as well: a score is (mean - 1)/4 of integers, so that 4 n times t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import gcd
@@ -86,14 +87,15 @@ def weigh(pixels: np.ndarray, scores: Mapping[str, float], policy: Labels) -> Ev
     """Collects the evidence of one sample: a (h, w) uint8 map and its scores in 0..1."""
     counts = count_plateaus(pixels, policy)
     enough = max(1, round(PLATEAU_SHARE * pixels.size))
-    shown = [n for n in range(2, policy.annotators + 1) if _own_level_pixels(counts, n) >= enough]
-    from_map = max(shown, default=None)
+    own: Counter[int] = Counter()  # number of annotators -> pixels at the levels that show it
+    for level, n in _levels(policy.annotators).items():
+        own[n] += counts[level]
+    from_map = max((n for n, shown in own.items() if n > 1 and shown >= enough), default=None)
     doubt: Doubt | None = None
-    if from_map is None:
-        if pixels.max() <= policy.tolerance:
-            doubt = "all_zero"
-        else:
-            doubt = "saturated" if counts[255.0] >= enough > counts[None] else "unclear"
+    if from_map is None and pixels.max() <= policy.tolerance:
+        doubt = "all_zero"
+    elif from_map is None:
+        doubt = "saturated" if counts[255.0] >= enough > counts[None] else "unclear"
     return Evidence(counts, from_map, annotators_of_scores(scores, policy.annotators), doubt)
 
 
@@ -112,10 +114,9 @@ def decide(evidence: Evidence, policy: Labels) -> Verdict:
 def count_plateaus(pixels: np.ndarray, policy: Labels) -> dict[float | None, int]:
     """Counts plateau pixels at each level 255 k/n, n up to `policy.annotators`, and elsewhere (None)."""
     histogram = count_levels(pixels, local_range(pixels) <= FLATNESS)
-    values = np.arange(256)
     counts: dict[float | None, int] = {}
     for level in sorted(_levels(policy.annotators)):
-        counts[level] = int(histogram[abs(values - level) <= policy.tolerance].sum())
+        counts[level] = int(histogram[abs(np.arange(256) - level) <= policy.tolerance].sum())
     counts[None] = int(histogram.sum()) - sum(counts.values())
     return counts
 
@@ -150,7 +151,3 @@ def annotators_of_scores(scores: Mapping[str, float], most: int) -> int | None:
 def _levels(annotators: int) -> dict[float, int]:
     """Level 255 k/n -> its lowest denominator, for all n up to `annotators`; 0 and 255 belong to n = 1."""
     return {255 * k / n: n // gcd(k, n) for n in range(1, annotators + 1) for k in range(n + 1)}
-
-
-def _own_level_pixels(counts: dict[float | None, int], n: int) -> int:
-    return sum(counts[level] for level, denominator in _levels(n).items() if denominator == n)

@@ -6,7 +6,7 @@ import csv
 import json
 import logging
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from itertools import islice, product
 from os import PathLike
@@ -34,19 +34,12 @@ logger = logging.getLogger("blemish.richhf")
 
 
 class Analysed(NamedTuple):
-    """One sample; its mask is packed to bits, because it travels between processes."""
+    """One sample."""
 
     id: str
     evidence: Evidence
-    bits: np.ndarray  # (ceil(h * w / 8),) uint8
-    shape: tuple[int, int]
+    mask: np.ndarray  # (h, w) bool
     levels: np.ndarray  # (256,) pixels at each level
-
-    @property
-    def mask(self) -> np.ndarray:
-        """(h, w) bool."""
-        height, width = self.shape
-        return np.unpackbits(self.bits, count=height * width).reshape(self.shape).astype(bool)
 
 
 class Unusable(NamedTuple):
@@ -83,7 +76,6 @@ def label_split(
     """
     unusable: list[Unusable] = []
     evidence: list[Evidence] = []
-    verdicts: list[Verdict] = []
     levels = np.zeros(256, np.int64)
 
     with atomic(audit) as temporary, open(temporary, "w", newline="") as file:
@@ -99,12 +91,11 @@ def label_split(
                     continue
                 verdict = annotators.decide(sample.evidence, policy)
                 evidence.append(sample.evidence)
-                verdicts.append(verdict)
                 np.add(levels, sample.levels, out=levels)
                 rows.writerow(_audit_row(sample.id, sample.evidence, verdict))
                 if verdict.kept:
                     yield Record(sample.id, None, sample.mask, source=f"richhf:{split}/{sample.id}")
-            samples = len(unusable) + len(verdicts)
+            samples = len(unusable) + len(evidence)
             if len(unusable) > policy.unreadable_allowed * samples:
                 raise UserError(
                     f"{len(unusable)} of {samples} samples cannot be read, the first {unusable[0].detail}: fetch "
@@ -112,7 +103,14 @@ def label_split(
                 )
 
         write_records(labels, kept())
-    _write_summary(summary, split, policy, unusable, evidence, verdicts, levels)
+    report = _summarize(split, policy, unusable, evidence) | {"levels": levels.tolist()}
+    write_text(summary, json.dumps(report, indent=1) + "\n")
+    logger.info("%s: %d of %d samples kept; %s", split, report["kept"], report["samples"], report["reasons"])
+    if report["samples"] == RELEASED.get(split) and report["kept"] != PAPER_KEPT[split]:
+        logger.warning(
+            "the paper kept %d of these samples, this policy keeps %d; %s names the counts of every policy",
+            *(PAPER_KEPT[split], report["kept"], summary),
+        )
 
 
 def every_policy(policy: Labels) -> dict[str, Labels]:
@@ -164,8 +162,7 @@ def _analyse(path: str | PathLike, offset: int, example: Example, policy: Labels
     except ValueError as error:
         return Unusable(id_, "unreadable_map", f"at byte {offset:,} of {path}: {error}")
     found = annotators.weigh(pixels, scores, policy)
-    mask = annotators.binarize(pixels, policy)
-    return Analysed(id_, found, np.packbits(mask), mask.shape, annotators.count_levels(pixels))
+    return Analysed(id_, found, annotators.binarize(pixels, policy), annotators.count_levels(pixels))
 
 
 def _audit_row(id_: str, found: Evidence, verdict: Verdict) -> tuple:
@@ -182,44 +179,24 @@ def _audit_row(id_: str, found: Evidence, verdict: Verdict) -> tuple:
     )
 
 
-def _write_summary(
-    path: str | PathLike,
-    split: str,
-    policy: Labels,
-    unusable: list[Unusable],
-    evidence: list[Evidence],
-    verdicts: list[Verdict],
-    levels: np.ndarray,
-) -> None:
-    kept = sum(verdict.kept for verdict in verdicts)
-    samples = len(verdicts) + len(unusable)
-    paper = PAPER_KEPT[split] if RELEASED.get(split) == samples else None
-    reasons = {
-        which: dict(sorted(Counter(v.reason for v in verdicts if v.kept is value).items()))
-        for which, value in (("kept", True), ("dropped", False))
-    }
-    reasons["dropped"] |= dict(sorted(Counter(sample.reason for sample in unusable).items()))
-    report = {
+def _summarize(split: str, policy: Labels, unusable: list[Unusable], evidence: list[Evidence]) -> dict:
+    verdicts = [annotators.decide(found, policy) for found in evidence]
+    kept, dropped = ([v.reason for v in verdicts if v.kept is value] for value in (True, False))
+    return {
         "split": split,
         "policy": policy.model_dump(),
-        "samples": samples,
-        "kept": kept,
+        "samples": len(verdicts) + len(unusable),
+        "kept": len(kept),
         "paper_samples": RELEASED.get(split),
         "paper_kept": PAPER_KEPT.get(split),
-        "reasons": reasons,
-        "annotators": dict(sorted(Counter(str(v.annotators or "unknown") for v in verdicts).items())),
+        "reasons": {"kept": _count(kept), "dropped": _count(dropped) | _count(s.reason for s in unusable)},
+        "annotators": _count(str(v.annotators or "unknown") for v in verdicts),
         "kept_under": {
             name: sum(annotators.decide(found, other).kept for found in evidence)
             for name, other in every_policy(policy).items()
         },
-        "levels": levels.tolist(),
     }
-    write_text(path, json.dumps(report, indent=1) + "\n")
-    logger.info("%s: %d of %d samples kept; %s", split, kept, samples, reasons)
-    if paper is not None and kept != paper:
-        logger.warning(
-            "the paper kept %d of these samples, this policy keeps %d; %s names the counts of every policy",
-            paper,
-            kept,
-            path,
-        )
+
+
+def _count(names: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(names).items()))

@@ -83,13 +83,13 @@ def safe_names(wanted: Mapping[str, str]) -> list[str]:
     names = [re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip(".-")[:LONGEST_NAME] or "image" for name in wanted.values()]
     common = Counter(name.casefold() for name in names)
     return [
-        name if common[name.casefold()] == 1 else f"{name}-{_digest(text)}"
+        name if common[name.casefold()] == 1 else f"{name}-{_digest(text)[:8]}"
         for text, name in zip(wanted, names, strict=True)
     ]
 
 
 def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:8]
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
 
 def read(found: Found, size: int, mask: Path | None = None) -> tuple[Record, tuple[int, int]]:
@@ -207,16 +207,13 @@ def listings(pools: Mapping[str, Mapping]) -> dict[str, str]:
     found = {}
     for pool, source in pools.items():
         try:
-            found[pool] = _listing(source["images"])
+            images = find([source["images"]])
         except UserError as error:
             raise UserError(f"pools.{pool}.images: {error}") from None
+        lines = []
+        for image in images:
+            for path in filter(Path.is_file, (image.path, image.path.with_suffix(".txt"))):
+                status = path.stat()
+                lines.append(f"{image.name} {path.suffix} {status.st_size} {status.st_mtime_ns}")
+        found[pool] = _digest("\n".join(lines))[:16]
     return found
-
-
-def _listing(folder: str) -> str:
-    lines = []
-    for found in find([folder]):
-        for path in filter(Path.is_file, (found.path, found.path.with_suffix(".txt"))):
-            status = path.stat()
-            lines.append(f"{found.name} {path.suffix} {status.st_size} {status.st_mtime_ns}")
-    return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()[:16]

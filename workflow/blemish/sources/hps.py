@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from blemish.data.files import atomic, escape_spreadsheet
+from blemish.data.files import escape_spreadsheet, write_text
 from blemish.data.images import decode_rgb
 from blemish.data.records import Record, clean, is_id, read_records, write_records, write_shards
 from blemish.errors import UserError
@@ -75,9 +75,7 @@ def draw(
             _draw_from_tar(source, tar, share, seed, size, part)
         parts.append(part)
     write_shards(pool, read_records(parts))
-    with atomic(ledger) as temporary:
-        rows = [line for part in parts for line in _rows_of(part).read_text().splitlines()]
-        temporary.write_text("\n".join([",".join(LEDGER), *rows]) + "\n")
+    write_text(ledger, ",".join(LEDGER) + "\n" + "".join(part.with_suffix(".csv").read_text() for part in parts))
     shutil.rmtree(state)
 
 
@@ -85,7 +83,7 @@ def _draw_from_tar(source: HPS, tar: str, share: int, seed: int, size: int, part
     """Writes the images drawn from one tar as records, and their rows of the ledger beside them."""
     part.parent.mkdir(parents=True, exist_ok=True)
     skipped = Skipped(f"{source.repo}/{tar}")
-    with TemporaryDirectory(dir=part.parent) as folder, open(_rows_of(part), "w", newline="") as file:
+    with TemporaryDirectory(dir=part.parent) as folder, open(part.with_suffix(".csv"), "w", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
 
         def records() -> Iterator[Record]:
@@ -145,7 +143,3 @@ def _lowest(source: HPS, tar: str, count: int, seed: int, folder: Path, skipped:
 def _spare(share: int) -> int:
     """How many more are kept, to stand in for images that turn out broken or repeated."""
     return 8 + share // 50
-
-
-def _rows_of(part: Path) -> Path:
-    return part.with_suffix(".csv")

@@ -12,9 +12,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from email.utils import parsedate_to_datetime
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -63,9 +61,14 @@ def download(url: str, destination: Path, verify: Callable[[Path], None]) -> Non
     """
     part = destination.with_name(f".{destination.name}.part")
     part.parent.mkdir(parents=True, exist_ok=True)
-    with _exclusively(part.with_suffix(".lock")) as waited:
-        if waited and destination.exists():
-            return
+    with open(part.with_suffix(".lock"), "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with the process, however it ends
+        except BlockingIOError:
+            logger.info("another job fetches %s: waiting for it", destination.name)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if destination.exists():
+                return
         continued = part.exists()
         _fetch(url, part)
         if continued and _fault(part, verify):  # its beginning may be of another version: once more from the start
@@ -87,20 +90,6 @@ def _fault(path: Path, verify: Callable[[Path], None]) -> str | None:
     except ValueError as error:
         return str(error)
     return None
-
-
-@contextmanager
-def _exclusively(path: Path) -> Iterator[bool]:
-    """Holds a lock that ends with the process, however it ends; yields whether another process had it."""
-    with open(path, "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            waited = False
-        except BlockingIOError:
-            logger.info("another job fetches %s: waiting for it", path.stem)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            waited = True
-        yield waited
 
 
 def _fetch(url: str, part: Path) -> None:
@@ -132,9 +121,11 @@ def _fetch(url: str, part: Path) -> None:
                 furthest = max(furthest, file.tell())
                 _wait(url, error, failures, file.tell())
             except OSError as error:
-                if error.errno == errno.ENOSPC:
-                    raise _disk_full(part) from error
-                raise
+                if error.errno != errno.ENOSPC:
+                    raise
+                raise UserError(
+                    f"the disk of {part.parent} is full: free space there and start again; what came is kept."
+                ) from error
 
 
 def _request(session: requests.Session, url: str, file: BinaryIO, version: str | None) -> requests.Response | None:
@@ -149,7 +140,7 @@ def _request(session: requests.Session, url: str, file: BinaryIO, version: str |
     status = response.status_code
     if status == 416 and _total(response) == have:
         return None
-    if status == 206 and _first(response) == have:
+    if status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
         return response
     if have and status in (200, 206, 416):
         file.truncate(0)
@@ -157,7 +148,11 @@ def _request(session: requests.Session, url: str, file: BinaryIO, version: str |
     if status == 200:
         return response
     if status in (206, 408, 416, 425, 429) or status >= 500:
-        raise _MayPass(f"it answered {status} {response.reason}", _retry_after(response))
+        try:
+            wait = urllib3.Retry().get_retry_after(response.raw)
+        except urllib3.exceptions.InvalidHeader:
+            wait = None
+        raise _MayPass(f"it answered {status} {response.reason}", wait)
     what = WHAT_TO_DO.get(status, "correct the address in the config, or name another mirror")
     raise UserError(f"{url} answered {status}: {what}.")
 
@@ -167,10 +162,7 @@ def _receive(response: requests.Response, file: BinaryIO) -> None:
     if total is not None and total - have > shutil.disk_usage(Path(file.name).parent).free:
         raise OSError(errno.ENOSPC, f"{total - have:,} bytes are to come")
     name = response.url.rpartition("/")[2]
-    with (
-        response,
-        tqdm(desc=name, total=total, initial=have, unit="B", unit_scale=True, mininterval=1) as bar,
-    ):
+    with response, tqdm(desc=name, total=total, initial=have, unit="B", unit_scale=True, mininterval=1) as bar:
         while chunk := response.raw.read1(CHUNK):  # iter_content would drop what came of a chunk that broke off
             file.write(chunk)
             bar.update(len(chunk))
@@ -193,22 +185,6 @@ def _wait(url: str, error: Exception, failures: int, have: int) -> None:
     time.sleep(seconds)
 
 
-def _retry_after(response: requests.Response) -> float | None:
-    value = response.headers.get("Retry-After", "").strip()
-    if value.isdigit():
-        return float(value)
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except (TypeError, ValueError):
-        return None
-
-
-def _first(response: requests.Response) -> int | None:
-    """Where the answer's bytes begin, from Content-Range."""
-    match = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
-    return int(match[1]) if match else None
-
-
 def _total(response: requests.Response) -> int | None:
     """The size of the whole file, as the server states it."""
     match = re.search(r"/(\d+)$", response.headers.get("Content-Range", ""))
@@ -216,7 +192,3 @@ def _total(response: requests.Response) -> int | None:
         return int(match[1])
     length = response.headers.get("Content-Length", "")
     return int(length) if response.status_code == 200 and length.isdigit() else None
-
-
-def _disk_full(part: Path) -> UserError:
-    return UserError(f"the disk of {part.parent} is full: free space there and start again; what came is kept.")

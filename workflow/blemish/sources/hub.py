@@ -6,8 +6,6 @@ HF_TOKEN, HF_HOME, HF_ENDPOINT, HF_HUB_OFFLINE and proxies are read by the hub's
 
 from __future__ import annotations
 
-import fnmatch
-import io
 import logging
 import os
 import shutil
@@ -40,6 +38,8 @@ def list_files(source: Repository, pattern: str) -> list[str]:
     Raises:
         UserError: the repository or folder is missing, or nothing in it matches.
     """
+    from huggingface_hub.utils import filter_repo_objects
+
     folder = local_path(source.repo)
     if folder is not None:
         names = _files_below(folder)
@@ -48,7 +48,7 @@ def list_files(source: Repository, pattern: str) -> list[str]:
 
         with _explained(source):
             names = HfApi().list_repo_files(source.repo, revision=source.revision, repo_type="dataset")
-    found = sorted(name for name in names if fnmatch.fnmatch(name, pattern))
+    found = sorted(filter_repo_objects(names, allow_patterns=pattern))
     if not found:
         raise UserError(f"{source.repo} holds nothing like {pattern}: check `repo` in the config.")
     return found
@@ -65,11 +65,8 @@ def open_file(source: Repository, name: str) -> Iterator[BinaryIO]:
     from huggingface_hub import HfFileSystem
 
     path = f"datasets/{source.repo}/{name}"
-    with (
-        _explained(source),
-        HfFileSystem().open(path, "rb", revision=source.revision, cache_type="none") as file,
-    ):
-        yield Patient(file)
+    with _explained(source), HfFileSystem().open(path, "rb", revision=source.revision, cache_type="none") as file:
+        yield _Patient(file)
 
 
 def fetch_model(source: Model, destination: Path) -> None:
@@ -80,24 +77,16 @@ def fetch_model(source: Model, destination: Path) -> None:
     Raises:
         UserError: the model cannot be fetched.
     """
-    folder = local_path(source.repo)
-    if folder is None:
-        from huggingface_hub import snapshot_download
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.utils import filter_repo_objects
 
+    wanted = {"allow_patterns": PATTERNS, "ignore_patterns": OTHER_COPIES}
+    folder, bring = local_path(source.repo), shutil.copyfile
+    if folder is None:
         with _explained(source):
-            folder = Path(
-                snapshot_download(
-                    source.repo,
-                    revision=source.revision,
-                    allow_patterns=PATTERNS,
-                    ignore_patterns=OTHER_COPIES,
-                )
-            )
+            folder, bring = Path(snapshot_download(source.repo, revision=source.revision, **wanted)), _link
         logger.info("%s at commit %s", source.repo, folder.name)
-        bring = _link
-    else:
-        bring = shutil.copyfile
-    names = [name for name in _files_below(folder) if _is_wanted(name)]
+    names = list(filter_repo_objects(_files_below(folder), **wanted))
     if "model_index.json" not in names:
         raise UserError(
             f"{source.repo} is not a diffusers pipeline, it lacks model_index.json: check `repo` in the config."
@@ -106,11 +95,6 @@ def fetch_model(source: Model, destination: Path) -> None:
         for name in names:
             (temporary / name).parent.mkdir(parents=True, exist_ok=True)
             bring(folder / name, temporary / name)
-
-
-def _is_wanted(name: str) -> bool:
-    wanted = any(fnmatch.fnmatch(name, pattern) for pattern in PATTERNS)
-    return wanted and not any(fnmatch.fnmatch(name, pattern) for pattern in OTHER_COPIES)
 
 
 def _files_below(folder: Path) -> list[str]:
@@ -167,39 +151,25 @@ def _explained(source: Repository) -> Iterator[None]:
         raise
 
 
-class Patient(io.RawIOBase):
-    """Wraps a file of fsspec (opened with `cache_type="none"`), which reads a range by one request.
-
-    Attributes:
-        size: bytes of the whole file.
-    """
+class _Patient:
+    """A file of fsspec (opened with `cache_type="none"`, so that a range is one request) whose `read` asks again."""
 
     def __init__(self, file):
         self._file = file
-        self.size: int = file.size
 
-    def readable(self) -> bool:
-        return True
+    def __getattr__(self, name: str):
+        return getattr(self._file, name)
 
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def readinto(self, buffer) -> int:
-        start = self.tell()
-        wanted = min(len(buffer), self.size - start)
+    def read(self, length: int = -1) -> bytes:
+        start = self._file.tell()
+        left = max(0, self._file.size - start)
+        wanted = left if length < 0 else min(length, left)
         for wait in (*WAITS, None):
             try:
                 self._file.seek(start)
                 content = self._file.read(wanted) if wanted else b""
                 if len(content) == wanted:
-                    buffer[:wanted] = content
-                    return wanted
+                    return content
                 fault = f"{len(content):,} of {wanted:,} bytes came"
             except Exception as error:
                 if not may_pass(error):

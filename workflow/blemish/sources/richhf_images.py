@@ -72,7 +72,10 @@ def fetch_images(ids: Sequence[str], split: str, source: Images, size: int, out:
 
 
 def _rows(source: Images, name: str, wanted: set[str]) -> Iterator[tuple[str, bytes, str]]:
-    """(id, encoded image, prompt) of the wanted rows of one file, each id once; `wanted` shrinks meanwhile."""
+    """(id, encoded image, prompt) of the wanted rows of one file, each id once; `wanted` shrinks meanwhile.
+
+    An image is stored as its bytes or as `{bytes, path}`; it comes as b"" if it is neither.
+    """
     try:
         # In this thread alone: threads of Arrow's that still hold the stream abort the process at its end.
         with hub.open_file(source, name) as stream, pq.ParquetFile(stream, pre_buffer=False) as file:
@@ -87,8 +90,9 @@ def _rows(source: Images, name: str, wanted: set[str]) -> Iterator[tuple[str, by
                             rows.setdefault(id_, i)
                     if rows:
                         table = file.read_row_group(group, columns=[image, PROMPT], use_threads=False)
-                        table = table.take(list(rows.values()))
-                        yield from zip(rows, _contents(table[image]), _prompts(table), strict=True)
+                        for id_, row in zip(rows, table.take([*rows.values()]).to_pylist(), strict=True):
+                            content = row[image].get("bytes") if isinstance(row[image], dict) else row[image]
+                            yield id_, content if isinstance(content, bytes) else b"", clean(row[PROMPT] or "")
     except (pa.ArrowException, OSError, ValueError, TypeError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
@@ -105,13 +109,3 @@ def _layout(file: pq.ParquetFile, where: str) -> list[tuple[str, str]]:
     raise UserError(
         f"{where} has the columns {', '.join(sorted(names))}: none of the known layouts. Give another mirror."
     )
-
-
-def _contents(column: pa.ChunkedArray) -> list[bytes]:
-    """Encoded images, stored as such or as `{bytes, path}`; b"" for what is none."""
-    values = [value.get("bytes") if isinstance(value, dict) else value for value in column.to_pylist()]
-    return [value if isinstance(value, bytes) else b"" for value in values]
-
-
-def _prompts(table: pa.Table) -> list[str]:
-    return [clean(value or "") for value in table[PROMPT].to_pylist()]

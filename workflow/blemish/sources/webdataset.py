@@ -104,13 +104,13 @@ def _fault(member: tarfile.TarInfo) -> str | None:
 
 
 def _sample(key: str, parts: dict[str, bytes], skipped: Skipped) -> Iterator[Sample]:
-    suffix = next(suffix for suffix in parts if suffix != ".json")
     try:
-        about = json.loads(parts[".json"])
+        about = json.loads(parts.pop(".json"))
     except (ValueError, RecursionError):  # bad JSON, bad UTF-8, brackets without end
         about = None
     if isinstance(about, dict):
-        yield Sample(key, key + suffix, parts[suffix], about)
+        suffix, content = next(iter(parts.items()))
+        yield Sample(key, key + suffix, content, about)
     else:
         skipped.add(key, "its JSON cannot be read")
 
