@@ -66,13 +66,11 @@ def new_folder(path: Path) -> Iterator[Path]:
         yield folder
 
 
-@contextmanager
-def gpu(config: Mapping, command: str) -> Iterator[None]:
+def gpu(config: Mapping, command: str) -> AbstractContextManager:
     """Holds the one GPU that a command uses, or keeps away from all of them."""
     from blemish.jobs import devices
 
-    with devices.lease(int(config["device"] == "cuda"), description=f"blemish {command}"):
-        yield
+    return devices.lease(int(config["device"] == "cuda"), description=f"blemish {command}")
 
 
 def default_weights(config: Mapping, pattern: str) -> list[Path]:

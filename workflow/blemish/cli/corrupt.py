@@ -38,26 +38,25 @@ def corrupt(
     from blemish.sources import folder
 
     settings = common.configure(config)
-    chosen = _recipe(recipe, settings["recipes"])
-    own = {key: value for key, value in chosen.items() if key != "name"}
-    check_recipe(chosen["name"], own, settings["schedule"]["steps"], "--recipe")
+    name, chosen = _recipe(recipe, settings["recipes"])
+    check_recipe(name, chosen, settings["schedule"]["steps"], "--recipe")
     found = folder.find(images)
     given = masks and folder.match_masks(found, masks)
     selector = None if masks else weights or common.selector_weights(settings)
     if selector:
         common.backbone_of(selector)  # before any image is read
     with common.new_folder(out) as target, TemporaryDirectory(dir=target) as work, common.gpu(settings, "corrupt"):
-        _run(found, given, selector, chosen, settings, target, Path(work))
-    typer.echo(f"{len(found)} images corrupted by {chosen['name']}: {out}")
+        _run(found, given, selector, name, chosen, settings, target, Path(work))
+    typer.echo(f"{len(found)} images corrupted by {name}: {out}")
 
 
-def _recipe(text: str, recipes: Mapping[str, Mapping]) -> dict:
-    """A recipe by its name, or from YAML; an own one is named after its method and step."""
+def _recipe(text: str, recipes: Mapping[str, Mapping]) -> tuple[str, Mapping]:
+    """A recipe and its name: one of the config's, or from YAML; an own one is named after its method and step."""
     import yaml
 
     if not text.lstrip().startswith("{"):
         if text in recipes:
-            return {"name": text, **recipes[text]}
+            return text, recipes[text]
         raise UserError(f'there is no recipe "{text}"{closest(text, recipes)}; the config knows {", ".join(recipes)}.')
     try:
         own = yaml.safe_load(text)
@@ -66,14 +65,15 @@ def _recipe(text: str, recipes: Mapping[str, Mapping]) -> dict:
     step = own.get("step")
     if not isinstance(own.get("method"), str) or not isinstance(step, int) or isinstance(step, bool) or step < 0:
         raise UserError(f"the recipe {text} lacks a method or a step: write {{method: blur, step: 30, sigma: 2}}.")
-    return {**own, "name": f"own-{own['method']}-{own['step']}"}
+    return f"own-{own['method']}-{own['step']}", own
 
 
 def _run(
     found: list,
     given: Mapping[str, Path] | None,
     selector: Path | None,
-    recipe: dict,
+    name: str,
+    recipe: Mapping,
     config: Mapping,
     out: Path,
     work: Path,
@@ -106,12 +106,9 @@ def _run(
         with common.quiet():
             select_regions(clean, selector, common.backbone_of(selector), tau, common.inference(config), regions)
 
-    steps, mask_rule = config["schedule"]["steps"], config["corruption"]["mask_rule"]
-    name, chosen = recipe["name"], {key: value for key, value in recipe.items() if key != "name"}
-    engine = Engine.load(
-        model, steps, config["seed"], config["corruption"]["batch_size"], config["device"], config["dtype"]
-    )
-    settings = ReNoise(**config["renoise"]), name, RECIPES[chosen["method"]](**chosen), mask_rule
+    steps, corruption = config["schedule"]["steps"], config["corruption"]
+    engine = Engine.load(model, steps, config["seed"], corruption["batch_size"], config["device"], config["dtype"])
+    settings = ReNoise(**config["renoise"]), name, RECIPES[recipe["method"]](**recipe), corruption["mask_rule"]
     records, strength = corrupt_images(clean, regions, work, engine, *settings)
     records.replace(out / "records.parquet")
     strength.replace(out / "strength.csv")
@@ -119,13 +116,13 @@ def _run(
     if empty:
         common.say(f"{empty} of {len(found)} masks are empty: those images only went through the VAE.")
     card = {
-        "recipe": recipe,
+        "recipe": {"name": name, **recipe},
         "diffusion": config["sources"]["diffusion"] | {"dtype": config["dtype"]},
         "resolution": config["resolution"],
         "seed": config["seed"],
         "steps": steps,
         "renoise": config["renoise"],
-        "mask_rule": mask_rule,
+        "mask_rule": corruption["mask_rule"],
         "regions": {"weights": str(selector), "tau": config["selector"]["tau"]} if selector else "given",
     }
     (out / "card.json").write_text(json.dumps(card, indent=2) + "\n")

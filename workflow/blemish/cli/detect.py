@@ -21,9 +21,8 @@ def detect(
     probabilities/ (16-bit PNG, 65535 = 1), overlays/ (artifacts tinted red) and detections.csv: of each image the
     share of its area that is an artifact (P at least evaluation.threshold) and the highest P.
     """
-    import csv
-
     import numpy as np
+    import pandas as pd
 
     from blemish.data.records import read_records, write_records
     from blemish.detection.predict import probabilities
@@ -47,11 +46,9 @@ def detect(
             common.save_png(overlay(record.image, artifact), target / "overlays" / f"{item.id}.png")
             rows.append((item.id, item.name, int(artifact.sum()), float(artifact.mean()), float(probability.max())))
         clean.unlink()
-        with open(target / "detections.csv", "w", newline="") as file:
-            table = csv.writer(file, lineterminator="\n")
-            table.writerow(("id", "file", "artifact_pixels", "artifact_share", "max_probability"))
-            table.writerows((*row[:3], f"{row[3]:.6f}", f"{row[4]:.6f}") for row in rows)
-    typer.echo(f"{sum(row[2] > 0 for row in rows)} of {len(rows)} images show artifacts: {out}")
+        table = pd.DataFrame(rows, columns=["id", "file", "artifact_pixels", "artifact_share", "max_probability"])
+        table.to_csv(target / "detections.csv", index=False, float_format="%.6f")
+    typer.echo(f"{(table['artifact_pixels'] > 0).sum()} of {len(table)} images show artifacts: {out}")
 
 
 def overlay(image: np.ndarray, artifact: np.ndarray) -> np.ndarray:

@@ -176,12 +176,11 @@ def dataset_card(records: Iterator[Record]) -> str:
     """The dataset card of a set: how it is read, and what was counted in it."""
     import yaml
 
+    from blemish.data.records import SCHEMA
     from blemish.report.text import escape_markdown, markdown
 
     images = marked = pixels = regions = 0
-    sizes: Counter = Counter()
-    recipes: Counter = Counter()
-    sources: Counter = Counter()
+    sizes, recipes, sources = Counter(), Counter(), Counter()
     for record in records:
         images += 1
         pixels += record.mask.size
@@ -191,14 +190,13 @@ def dataset_card(records: Iterator[Record]) -> str:
         recipes[record.recipe or "none", record.seed] += 1
         sources[record.source.partition(":")[0] or "unknown"] += 1
     kinds = {"image": "image", "mask": "image", "seed": "int64"}
-    columns = ("id", "image", "mask", "prompt", "source", "recipe", "seed")
     front = {
         "pretty_name": "Synthetic artifacts with pixel-level labels",
         "task_categories": ["image-segmentation"],
         "tags": ["artifacts", "synthetic", "blemish"],
         "size_categories": [_size_category(images)],
         "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": "data/train-*.parquet"}]}],
-        "dataset_info": {"features": [{"name": name, "dtype": kinds.get(name, "string")} for name in columns]},
+        "dataset_info": {"features": [{"name": name, "dtype": kinds.get(name, "string")} for name in SCHEMA.names]},
     }
     counted = [
         *([f"recipe {escape_markdown(recipe)}, seed {seed}", str(n)] for (recipe, seed), n in sorted(recipes.items())),

@@ -48,15 +48,9 @@ def score(
             found = folder.find(images)
             shards = [Path(work, "images.parquet")]
             write_records(shards[0], common.read_all(found, settings["resolution"], folder.match_masks(found, masks)))
-        summary = evaluate(
-            weights,
-            backbone,
-            shards,
-            settings["evaluation"]["threshold"],
-            common.inference(settings),
-            target / "per_image.parquet",
-            target / "metrics.json",
-        )
+        threshold, how = settings["evaluation"]["threshold"], common.inference(settings)
+        results = target / "per_image.parquet", target / "metrics.json"
+        summary = evaluate(weights, backbone, shards, threshold, how, *results)
     low, high = summary["iou_low"], summary["iou_high"]
     typer.echo(f"IoU of the artifact class: {summary['iou']:.2f} %, 95 % interval {low:.2f} to {high:.2f}")
     for name in SHOWN:

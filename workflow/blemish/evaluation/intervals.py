@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -30,19 +31,12 @@ def interval(statistic: Callable, counts: Sequence[np.ndarray]) -> tuple[float, 
 
     if len(counts[0]) < 2:
         return 0.0, 100.0
-    settings = {
-        "statistic": statistic,
-        "paired": True,
-        "vectorized": True,
-        "axis": 0,
-        "n_resamples": RESAMPLES,
-        "confidence_level": 0.95,
-    }
+    resample = partial(bootstrap, counts, statistic, paired=True, vectorized=True, n_resamples=RESAMPLES, rng=SEED)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scipy says at length that BCa is not defined
-        found = bootstrap(counts, method="BCa", rng=SEED, **settings).confidence_interval
+        found = resample(method="BCa").confidence_interval
         if not np.isfinite([found.low, found.high]).all():
-            found = bootstrap(counts, method="percentile", rng=SEED, **settings).confidence_interval
+            found = resample(method="percentile").confidence_interval
     return float(found.low), float(found.high)
 
 

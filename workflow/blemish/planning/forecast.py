@@ -27,7 +27,7 @@ from blemish.corruption.settings import ReNoise
 from blemish.errors import UserError, explain
 from blemish.experiments import corrupted_pools, depth
 from blemish.planning.rates import START, Rates, all_rates, duration, hours
-from blemish.planning.workload import STAGES, Sizes, work
+from blemish.planning.workload import Sizes, work
 from blemish.sources.folder import find
 
 AT_ONCE = {"cuda": (1, 8), "cpu": (1, 2)}  # devices for which the whole run's duration is printed
@@ -98,9 +98,8 @@ def stage_table(stages: Mapping[str, Sequence[Counter]], devices: Sequence[Rates
         table.add_column(column, justify="right")
     for rates in devices:
         table.add_column(f"{rates.device}\nhours", justify="right", overflow="fold")
-    for stage in (*STAGES, None):
-        jobs = stages[stage] if stage else [job for jobs in stages.values() for job in jobs]
-        total: Counter = sum(jobs, Counter())
+    totals = {stage: sum(jobs, Counter()) for stage, jobs in stages.items()}
+    for stage, total in {**totals, "all": sum(totals.values(), Counter())}.items():
         amounts = [
             total["started"],
             total["inverted"] + total["resampled"],
@@ -109,10 +108,10 @@ def stage_table(stages: Mapping[str, Sequence[Counter]], devices: Sequence[Rates
             _over_backbones(total, "segmented"),
         ]
         counts = [f"{amount:,.0f}" if amount else "" for amount in amounts]
-        if stage is None:
-            table.add_section()
         spent = [_hours(hours(total, rates)) if total["started"] else "" for rates in devices]
-        table.add_row(stage or "all", *counts, _gigabytes(total["bytes"]), *spent, style=None if stage else "bold")
+        if stage == "all":
+            table.add_section()
+        table.add_row(stage, *counts, _gigabytes(total["bytes"]), *spent, style="bold" if stage == "all" else None)
     return table
 
 
@@ -167,10 +166,8 @@ def print_forecast(overlays: Sequence[str]) -> None:
     settings, schedule = trajectory(config)
     known = sizes(config)
     stages = work(config, known, settings, schedule)
-    benchmarks = {
-        str(path.relative_to(ROOT)): json.loads(path.read_text()) for path in sorted(BENCHMARKS.glob("*.json"))
-    }
-    devices = all_rates(config, benchmarks)
+    files = sorted(BENCHMARKS.glob("*.json"))
+    devices = all_rates(config, {str(path.relative_to(ROOT)): json.loads(path.read_text()) for path in files})
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
     console.print(stage_table(stages, devices, config["detectors"]["batch_size"]))
     console.print(evaluation_table(config, known.images, settings, schedule))

@@ -92,13 +92,12 @@ def _measured(result: Mapping, config: Mapping) -> dict[str, float]:
             return {}
         held = [row for row in result["sweep"] if row["batch"] <= config["corruption"]["batch_size"]]
         best = max(held or result["sweep"], key=lambda row: row["images_per_s"])
-        names = {
-            "inverted": "inversion_evaluations_per_s",
-            "resampled": "resampling_evaluations_per_s",
-            "encoded": "encoded_per_s",
-            "decoded": "decoded_per_s",
+        return {
+            "inverted": best["inversion_evaluations_per_s"],
+            "resampled": best["resampling_evaluations_per_s"],
+            "encoded": best["encoded_per_s"],
+            "decoded": best["decoded_per_s"],
         }
-        return {name: best[key] for name, key in names.items()}
     detectors = config["detectors"]
     same = (config["resolution"], detectors["batch_size"], detectors["amp"] or "float32")
     if (result["size"], result["batch_size"], result["dtype"]) != same:

@@ -9,13 +9,15 @@ import json
 import re
 import subprocess
 import sys
-from collections import Counter, defaultdict
+from collections import Counter
 from pathlib import Path
+from statistics import fmean
 
 from rich.console import Console
 from rich.table import Table
 
 from blemish.errors import UserError
+from blemish.experiments import group
 
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 RECORDS = Path(".snakemake/metadata")
@@ -45,10 +47,7 @@ def durations(records: Path) -> dict[str, float]:
         if path.is_file():
             record = json.loads(path.read_text())
             jobs[record["rule"], record["starttime"]] = record["endtime"] - record["starttime"]
-    spent = defaultdict(list)
-    for (rule, _), seconds in jobs.items():
-        spent[rule].append(seconds)
-    return {rule: sum(seconds) / len(seconds) for rule, seconds in spent.items()}
+    return {rule: fmean(seconds) for rule, seconds in group((rule for rule, _ in jobs), jobs.values()).items()}
 
 
 def explain(reason: str) -> str:

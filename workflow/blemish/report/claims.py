@@ -92,26 +92,28 @@ def bootstrap(results: PerSeed) -> dict[Detector, np.ndarray]:
         UserError: the detectors were not evaluated on the same images.
     """
     ids = sorted(next(iter(results.values()))[0]["id"])
-    counts = {d: np.stack([_counts(frame, ids, d) for frame in frames]) for d, frames in results.items()}
+    counts = {}
+    for detector, seeds in results.items():
+        frames = [frame.sort_values("id") for frame in seeds]
+        if any(list(frame["id"]) != ids for frame in frames):
+            raise UserError(
+                f"claims: {'/'.join(detector)} was evaluated on other test images than the other detectors. "
+                "Delete its per_image.parquet and run again."
+            )
+        counts[detector] = np.array([[f["tp"], f["tp"] + f["fp"] + f["fn"]] for f in frames], dtype=float)
     return paired_draws(counts)
-
-
-def _counts(frame: pd.DataFrame, ids: Sequence[str], detector: Detector) -> np.ndarray:
-    """(2, images): pixels of the intersection and of the union, images in the order of `ids`."""
-    frame = frame.sort_values("id")
-    if list(frame["id"]) != ids:
-        raise UserError(
-            f"claims: {'/'.join(detector)} was evaluated on other test images than the other detectors. "
-            "Delete its per_image.parquet and run again."
-        )
-    return np.stack([frame["tp"], frame["tp"] + frame["fp"] + frame["fn"]]).astype(float)
 
 
 def difference(comparison: Comparison, ious: Mapping[Detector, np.ndarray]) -> tuple[float, float, float]:
     """Estimate and 95 % percentile interval of mean(higher) - times * mean(lower), in points of IoU."""
-    higher, lower = (np.mean([ious[name] for name in side], axis=0) for side in comparison[:2])
+    higher, lower = _means(comparison, ious)
     contrast = higher - comparison.times * lower
     return float(contrast[0]), *percentiles(contrast[1:])
+
+
+def _means(comparison: Comparison, numbers: Mapping[Detector, float | np.ndarray]) -> list[float | np.ndarray]:
+    """The means of the higher and of the lower side's numbers."""
+    return [np.mean([numbers[name] for name in side], axis=0) for side in (comparison.higher, comparison.lower)]
 
 
 def verdict(low: float, high: float) -> str:
@@ -155,34 +157,20 @@ def judge(claims: Mapping[str, Mapping], results: PerSeed, paper: Mapping[Detect
 def _judge(comparison: Comparison, ious: Mapping[Detector, np.ndarray], paper: Mapping[Detector, float]) -> dict:
     higher, lower, times = comparison
     row = {
-        "higher": _name(higher),
-        "lower": _name(lower),
+        **{side: " + ".join("/".join(name) for name in getattr(comparison, side)) for side in ("higher", "lower")},
         "times": times,
         **dict.fromkeys(("difference", "low", "high", "gain", "paper_difference"), np.nan),
         "verdict": "not run",
     }
-    if all(name in paper for name in higher + lower):
-        row["paper_difference"] = _mean(higher, paper) - times * _mean(lower, paper)
-    if all(name in ious for name in higher + lower):
+    if paper.keys() >= {*higher, *lower}:
+        above, below = _means(comparison, paper)
+        row["paper_difference"] = above - times * below
+    if ious.keys() >= {*higher, *lower}:
         estimate, low, high = difference(comparison, ious)
-        first = {name: ious[name][0] for name in higher + lower}
-        base = _mean(lower, first)
-        row |= {
-            "difference": estimate,
-            "low": low,
-            "high": high,
-            "gain": 100 * (_mean(higher, first) / base - 1) if base else np.nan,
-            "verdict": verdict(low, high),
-        }
+        above, below = _means(comparison, {name: ious[name][0] for name in higher + lower})
+        gain = 100 * (above / below - 1) if below else np.nan
+        row |= {"difference": estimate, "low": low, "high": high, "gain": gain, "verdict": verdict(low, high)}
     return row
-
-
-def _mean(side: Sequence[Detector], numbers: Mapping[Detector, float]) -> float:
-    return float(np.mean([numbers[name] for name in side]))
-
-
-def _name(side: Sequence[Detector]) -> str:
-    return " + ".join("/".join(name) for name in side)
 
 
 def summarise(judged: pd.DataFrame) -> pd.DataFrame:
@@ -207,17 +195,11 @@ def to_markdown(judged: pd.DataFrame) -> str:
     total = ", ".join(f"{counts[name]} {name}" for name in ("holds", *VERDICTS) if name in counts)
     notes = {row.claim: row.note for row in shown.itertuples() if row.note}
     marks = {name: f" ({i})" for i, name in enumerate(notes, start=1)}
-    labels = without_repeats(
-        [
-            (
-                escape_markdown(row.statement) + marks.get(row.claim, ""),
-                row.section,
-                escape_markdown(row.case),
-            )
-            for row in shown.itertuples()
-        ]
-    )
-    rows = [[*texts, *_numbers(row)] for texts, row in zip(labels, shown.itertuples(), strict=True)]
+    labels = [
+        (escape_markdown(row.statement) + marks.get(row.claim, ""), row.section, escape_markdown(row.case))
+        for row in shown.itertuples()
+    ]
+    rows = [[*texts, *_numbers(row)] for texts, row in zip(without_repeats(labels), shown.itertuples(), strict=True)]
     below = "".join(f"\n({i}) {escape_markdown(note)}\n" for i, note in enumerate(notes.values(), start=1))
     return f"{len(shown)} cases: {total}.\n\n{markdown(HEADER, rows, left=4)}\n{LEGEND}\n{below}"
 
@@ -227,13 +209,9 @@ def _numbers(row) -> list[str]:
     compared = f"{_short(row.higher)} above {times}{_short(row.lower)}"
     if row.verdict == "not run":
         return [compared, "–", "–", row.paper, "not run"]
-    return [
-        compared,
-        f"{signed(row.difference)} [{signed(row.low)}, {signed(row.high)}]",
-        "–" if np.isnan(row.gain) else f"{row.gain:+.1f} %".replace("-", "−"),
-        row.paper,
-        f"**{row.case_verdict}**",
-    ]
+    interval = f"{signed(row.difference)} [{signed(row.low)}, {signed(row.high)}]"
+    gain = "–" if np.isnan(row.gain) else f"{row.gain:+.1f} %".replace("-", "−")
+    return [compared, interval, gain, row.paper, f"**{row.case_verdict}**"]
 
 
 def _short(side: str) -> str:

@@ -14,10 +14,18 @@ from blemish.corruption.schedule import Schedule
 from blemish.corruption.settings import ReNoise
 from blemish.data.files import read_csv
 from blemish.experiments import CorruptedPool
-from blemish.report.text import escape_markdown, markdown
+from blemish.report.text import columns_markdown, escape_markdown
 from blemish.steps import before
 
-HEADER = ["Pool", "Work", "Images", "Evaluations", "an image", "Forecast", "Each inverting for itself"]
+COLUMNS = {
+    "pool": ("Pool", escape_markdown),
+    "work": ("Work", escape_markdown),
+    "images": ("Images", "{:,}".format),
+    "evaluations": ("Evaluations", "{:,}".format),
+    "each": ("an image", "{:.1f}".format),
+    "forecast": ("Forecast", "{:,}".format),
+    "alone": ("Each inverting for itself", lambda number: f"{number:,}" if number else ""),
+}
 LEGEND = (
     "UNet sample evaluations. Forecast: if every image had a region; an image without one is not resampled. "
     "Each inverting for itself: the same corruptions without the shared trajectory."
@@ -45,6 +53,11 @@ def cost_table(
         `forecast` (`workload`'s count), `alone` (the alternative's, nothing in the trajectory's own row).
     """
     spent = {key: sum(Latents(Path(path)).evaluations for path in paths) for key, paths in inversions.items()}
+    counts = pd.concat(
+        read_csv(path, ["evaluations"]).assign(pool=corrupted.pool, recipe=corrupted.recipe)
+        for corrupted, paths in corruptions.items()
+        for path in paths
+    )
     rows = []
     for pool in dict.fromkeys(pool for pool, _ in inversions):
         images = sum(len(Latents(Path(path)).ids) for path in inversions[pool, 0])
@@ -53,13 +66,8 @@ def cost_table(
         own = sum(spent[pool, n] - spent[pool, start] for start, n in parts)
         each = sum(evaluations(*part, settings, schedule) for part in parts)
         rows.append([pool, "inversion", images, own, images * each, 0])
-        by_recipe: dict[str, list[pd.DataFrame]] = {}
-        for corrupted, paths in corruptions.items():
-            if corrupted.pool == pool:
-                by_recipe.setdefault(corrupted.recipe, []).extend(read_csv(path, ["evaluations"]) for path in paths)
-        for recipe, counts in by_recipe.items():
-            counted, n = pd.concat(counts)["evaluations"], depths[recipe]
-            count = len(counted)
+        for recipe, counted in counts[counts["pool"] == pool].groupby("recipe", sort=False)["evaluations"]:
+            count, n = len(counted), depths[recipe]
             rows.append([pool, recipe, count, counted.sum(), count * n, count * alone([n], settings, schedule)])
         sums = [sum(column) for column in zip(*[row[3:] for row in rows if row[0] == pool], strict=True)]
         rows.append([pool, "all", images, *sums])
@@ -68,16 +76,5 @@ def cost_table(
 
 def to_markdown(table: pd.DataFrame) -> str:
     """The table with its legend below."""
-    rows = [
-        [
-            escape_markdown(row.pool),
-            escape_markdown(row.work),
-            f"{row.images:,}",
-            f"{row.evaluations:,}",
-            f"{row.evaluations / row.images:.1f}",
-            f"{row.forecast:,}",
-            f"{row.alone:,}" if row.alone else "",
-        ]
-        for row in table.itertuples()
-    ]
-    return f"{markdown(HEADER, rows, left=2)}\n{LEGEND}\n"
+    table = table.assign(each=table["evaluations"] / table["images"])
+    return f"{columns_markdown(table, COLUMNS, left=2)}\n{LEGEND}\n"

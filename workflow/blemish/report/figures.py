@@ -14,6 +14,7 @@ from typing import NamedTuple
 import matplotlib
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from PIL import Image
@@ -103,40 +104,31 @@ def grid(rows: Mapping[str, Sequence[Panel]], columns: Sequence[str] = ()) -> Fi
     width = label + wide * (PANEL + GAP)
     height = heading + len(rows) * (PANEL + GAP) + sum(below)
     figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
+
+    def write(x: float, y: float, text: str, **style) -> None:
+        """Text centred at a pixel counted from the top left."""
+        figure.text(x / width, 1 - y / height, text, ha="center", va="center", parse_math=False, **style)
+
     top = heading
     for (name, panels), space in zip(rows.items(), below, strict=True):
-        _text(figure, label / 2, top + PANEL / 2, name, width, height, rotation=90, size=8)
+        write(label / 2, top + PANEL / 2, name, rotation=90, size=8)
         for i, panel in enumerate(panels):
             left = label + i * (PANEL + GAP)
-            _show(figure, panel, left / width, 1 - (top + PANEL) / height, PANEL / width, PANEL / height)
+            corner = left / width, 1 - (top + PANEL) / height
+            _show(figure.add_axes((*corner, PANEL / width, PANEL / height)), panel)
             if panel.caption:
-                _text(
-                    figure,
-                    left + PANEL / 2,
-                    top + PANEL + 18,
-                    panel.caption,
-                    width,
-                    height,
-                    size=6,
-                    color="#555555",
-                )
+                write(left + PANEL / 2, top + PANEL + 18, panel.caption, size=6, color="#555555")
         top += PANEL + GAP + space
     start = 0
     for name, group in itertools.groupby(columns):
         count = len(list(group))
         middle = label + (start + count / 2) * (PANEL + GAP) - GAP / 2
-        _text(figure, middle, heading / 2, name, width, height, size=8)
+        write(middle, heading / 2, name, size=8)
         start += count
     return figure
 
 
-def _text(figure: Figure, x: float, y: float, text: str, width: int, height: int, **style) -> None:
-    """Text centred at a pixel counted from the top left."""
-    figure.text(x / width, 1 - y / height, text, ha="center", va="center", parse_math=False, **style)
-
-
-def _show(figure: Figure, panel: Panel, left: float, bottom: float, width: float, height: float) -> None:
-    axes = figure.add_axes((left, bottom, width, height))
+def _show(axes: Axes, panel: Panel) -> None:
     axes.imshow(_fit(panel.image), extent=(0, 1, 1, 0), interpolation="nearest", aspect="auto")
     axes.set(xlim=(0, 1), ylim=(1, 0))
     axes.axis("off")
@@ -174,8 +166,5 @@ def outline(mask: np.ndarray) -> np.ndarray:
 def save(figure: Figure, paths: Iterable[str | PathLike]) -> None:
     """Writes a figure as PNG, PDF or SVG, by suffix; the same figure gives the same bytes."""
     for path in map(Path, paths):
-        with (
-            atomic(path) as temporary,
-            matplotlib.rc_context({"svg.hashsalt": "blemish", "pdf.fonttype": 42}),
-        ):
+        with atomic(path) as temporary, matplotlib.rc_context({"svg.hashsalt": "blemish", "pdf.fonttype": 42}):
             figure.savefig(temporary, format=path.suffix[1:], dpi=DPI, metadata=NO_DATES[path.suffix])

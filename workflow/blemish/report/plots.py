@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from blemish.data.records import read_records
 from blemish.errors import UserError
-from blemish.experiments import LABELLED, Detector
+from blemish.experiments import LABELLED, Detector, group
 
 STYLE = {
     "font.size": 8,
@@ -39,14 +39,13 @@ PerSeed = Mapping[Detector, Sequence[pd.DataFrame]]
 
 def colours(supervisions: Sequence[str]) -> dict[str, tuple[float, float, float]]:
     """A colour for each: baselines black and grey, a hue for each method, paler for each of its recipes."""
-    recipes: dict[str, list[str]] = {}
-    for name in sorted({*supervisions} - {*LABELLED}):
-        recipes.setdefault(name.rpartition("-")[0], []).append(name)
+    names = sorted({*supervisions} - {*LABELLED})
+    methods = group((name.rpartition("-")[0] for name in names), names)
     chosen = {name: matplotlib.colors.to_rgb(colour) for name, colour in BASELINES.items()}
-    for i, names in enumerate(recipes.values()):
+    for i, recipes in enumerate(methods.values()):
         hue = np.array(matplotlib.colors.to_rgb(COLOURS[i % len(COLOURS)]))
-        for k, name in enumerate(reversed(names)):
-            pale = 0.7 * k / max(len(names), 1)
+        for k, name in enumerate(reversed(recipes)):
+            pale = 0.7 * k / len(recipes)
             chosen[name] = tuple((1 - pale) * hue + pale)
     return {name: chosen[name] for name in supervisions}
 
@@ -64,12 +63,12 @@ def iou_against_step(table: pd.DataFrame, steps: Mapping[str, int]) -> Figure:
     axes = figure.subplots(1, len(columns), sharey=True, squeeze=False)[0]
     for ax, column in zip(axes, columns, strict=True):
         cells = table[table["column"] == column]
-        for cell in cells[~cells["supervision"].isin(list(steps))].itertuples():
+        is_recipe = cells["supervision"].isin(list(steps))
+        for cell in cells[~is_recipe].itertuples():
             colour = BASELINES.get(cell.supervision, "#8a8a8a")
             ax.axhspan(cell.low, cell.high, color=colour, alpha=0.08, linewidth=0)
             ax.axhline(cell.ours, color=colour, linestyle="--", label=f"{cell.supervision} (ours)")
-        curve = cells[cells["supervision"].isin(list(steps))]
-        curve = curve.assign(step=curve["supervision"].map(steps)).sort_values("step")
+        curve = cells[is_recipe].assign(step=cells["supervision"].map(steps)).sort_values("step")
         spread = [curve["ours"] - curve["low"], curve["high"] - curve["ours"]]
         ax.errorbar(curve["step"], curve["ours"], spread, fmt="o-", color=OURS, capsize=3, label="corruption (ours)")
         ax.plot(curve["step"], curve["paper"], "s:", color="#d55e00", markersize=4, label="corruption (paper)")
@@ -130,15 +129,12 @@ def _panels(tables: PerSeed, plot: Callable[..., None]) -> Figure:
     backbones = sorted({detector.backbone for detector in tables})
     train_sets = sorted({detector.train_set for detector in tables})
     found = {detector.supervision for detector in tables}
-    supervisions = [
-        *(name for name in LABELLED if name in found),
-        *sorted(found - {*LABELLED}, reverse=True),
-    ]
+    supervisions = [*(name for name in LABELLED if name in found), *sorted(found - {*LABELLED}, reverse=True)]
     colour = colours(supervisions)
     figure = Figure(figsize=(3 * len(train_sets) + 1.2, 2.4 * len(backbones)), layout="constrained")
     axes = figure.subplots(len(backbones), len(train_sets), squeeze=False)
     handles: dict[str, object] = {}
-    for detector, seeds in sorted(tables.items(), key=lambda item: item[0]):
+    for detector, seeds in sorted(tables.items()):
         ax = axes[backbones.index(detector.backbone), train_sets.index(detector.train_set)]
         for i, table in enumerate(seeds):
             plot(ax, table, color=colour[detector.supervision], linewidth=0.5 if i else 1.3)

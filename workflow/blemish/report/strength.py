@@ -8,22 +8,22 @@ from os import PathLike
 import pandas as pd
 
 from blemish.data.files import read_csv
-from blemish.report.text import escape_markdown, markdown
+from blemish.report.text import columns_markdown, escape_markdown
 
 VISIBLE = 0.05
 """An image counts as visibly changed if this share of its region's pixels is (see `corruption.strength.compare`)."""
 
-HEADER = {
-    "recipe": "Recipe",
-    "images": "Images",
-    "empty_masks": "No region",
-    "mask_fraction": "Region",
-    "visibly_changed": "Visibly changed",
-    "psnr_inside": "PSNR inside",
-    "psnr_outside": "PSNR outside",
-    "ssim_inside": "SSIM inside",
-    "ssim_outside": "SSIM outside",
-    "latent_distance": "Latent distance",
+COLUMNS = {
+    "recipe": ("Recipe", escape_markdown),
+    "images": ("Images", str),
+    "empty_masks": ("No region", str),
+    "mask_fraction": ("Region", "{:.1%}".format),
+    "visibly_changed": ("Visibly changed", "{:.1%}".format),
+    "psnr_inside": ("PSNR inside", "{:.1f}".format),
+    "psnr_outside": ("PSNR outside", "{:.1f}".format),
+    "ssim_inside": ("SSIM inside", "{:.3f}".format),
+    "ssim_outside": ("SSIM outside", "{:.3f}".format),
+    "latent_distance": ("Latent distance", "{:.2f}".format),
 }
 LEGEND = (
     "Corrupted images against the clean ones' reconstructions, inside and outside the selected region. "
@@ -80,19 +80,4 @@ def _row(recipe: str, strength: pd.DataFrame) -> dict:
 
 def to_markdown(table: pd.DataFrame) -> str:
     """The table with its legend below."""
-    rows = [
-        [
-            escape_markdown(row.recipe),
-            str(row.images),
-            str(row.empty_masks),
-            f"{row.mask_fraction:.1%}",
-            f"{row.visibly_changed:.1%}",
-            f"{row.psnr_inside:.1f}",
-            f"{row.psnr_outside:.1f}",
-            f"{row.ssim_inside:.3f}",
-            f"{row.ssim_outside:.3f}",
-            f"{row.latent_distance:.2f}",
-        ]
-        for row in table.itertuples()
-    ]
-    return f"{markdown([*HEADER.values()], rows)}\n{LEGEND}\n"
+    return f"{columns_markdown(table, COLUMNS)}\n{LEGEND}\n"

@@ -66,7 +66,6 @@ def assemble(table: Mapping, published: Mapping | None, metrics: Mapping[Detecto
             raise UserError(f"tables: no metrics.json of the detector {'/'.join(cell)}: evaluate it first.")
         seeds = pd.DataFrame(metrics[cell])[[*IOU, *SHARES, *COUNTS]].astype(float)
         means = seeds.mean()
-        ours = means["iou"]
         number = paper.get((label(row), label(column)), math.nan)
         rows.append(
             {
@@ -74,22 +73,18 @@ def assemble(table: Mapping, published: Mapping | None, metrics: Mapping[Detecto
                 "column": " / ".join(label(column)),
                 **cell._asdict(),
                 "seeds": len(seeds),
-                "ours": ours,
-                "low": means["iou_low"],
-                "high": means["iou_high"],
+                **dict(zip(("ours", "low", "high"), means[IOU], strict=True)),
                 "seed_sd": seeds["iou"].std(),
                 "paper": number,
-                "difference": ours - number,
-                "best": False,
-                "paper_best": False,
+                "difference": means["iou"] - number,
+                **dict.fromkeys(("best", "paper_best")),  # of a column: known when all rows are
                 **means[SHARES],
                 **means[COUNTS].astype(int),
             }
         )
     frame = pd.DataFrame(rows)
-    for best, numbers in (("best", "ours"), ("paper_best", "paper")):
-        frame[best] = frame[numbers] == frame.groupby("column")[numbers].transform("max")
-    return frame
+    highest = frame.groupby("column")[["ours", "paper"]].transform("max")
+    return frame.assign(best=frame["ours"] == highest["ours"], paper_best=frame["paper"] == highest["paper"])
 
 
 def _published(published: Mapping) -> dict[tuple[tuple[str, ...], tuple[str, ...]], float]:
@@ -104,13 +99,12 @@ def _published(published: Mapping) -> dict[tuple[tuple[str, ...], tuple[str, ...
 
 def published_numbers(tables: Mapping[str, Mapping], published: Mapping[str, Mapping]) -> dict[Detector, float]:
     """The paper's IoU in % of each detector that it reports."""
-    return {
-        cell: numbers[label(row), label(column)]
-        for name, table in tables.items()
-        for numbers in [_published(published.get(name, {}))]
-        for row, column, cell in walk(table)
-        if (label(row), label(column)) in numbers
-    }
+    found = {}
+    for name, table in tables.items():
+        detectors = {(label(row), label(column)): cell for row, column, cell in walk(table)}
+        numbers = _published(published.get(name, {}))
+        found |= {detectors[place]: number for place, number in numbers.items() if place in detectors}
+    return found
 
 
 def to_markdown(frame: pd.DataFrame, table: Mapping) -> str:
@@ -119,13 +113,10 @@ def to_markdown(frame: pd.DataFrame, table: Mapping) -> str:
     for column in table["columns"]:
         name = escape_markdown(", ".join(label(column)))
         header += [f"{name}: ours", f"{name}: paper"]
-    rows = [
-        [
-            *map(escape_markdown, labels),
-            *(f"**{' '.join(texts)}**" if bold else " ".join(texts) for texts, bold in numbers),
-        ]
-        for labels, numbers in _lines(frame, table)
-    ]
+    rows = []
+    for labels, numbers in _lines(frame, table):
+        shown = [f"**{' '.join(texts)}**" if bold else " ".join(texts) for texts, bold in numbers]
+        rows.append([*map(escape_markdown, labels), *shown])
     body = markdown(header, rows, left=len(table["row_headers"]))
     return (
         f"### {escape_markdown(table['title'])} ({table['section']})\n\n{body}\n"
@@ -154,18 +145,13 @@ def to_latex(frame: pd.DataFrame, table: Mapping) -> str:
             rules.append(rf"\cmidrule(lr){{{start}-{start + width - 1}}}")
             start += width
         lines += [_row_latex(names), " ".join(rules)]
-    lines += [
-        _row_latex([*map(escape_latex, table["row_headers"]), *("Ours", "Paper") * len(columns)]),
-        r"\midrule",
-    ]
+    headers = [*map(escape_latex, table["row_headers"]), *("Ours", "Paper") * len(columns)]
+    lines += [_row_latex(headers), r"\midrule"]
     for labels, numbers in _lines(frame, table):
-        shown = [_bold_latex(" ".join(texts), bold) for texts, bold in numbers]
+        shown = [(escape_latex(" ".join(texts)), bold) for texts, bold in numbers]
+        shown = [rf"\textbf{{{text}}}" if bold else text for text, bold in shown]
         lines.append(_row_latex([*map(escape_latex, labels), *shown]))
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
-
-
-def _bold_latex(text: str, bold: bool) -> str:
-    return rf"\textbf{{{escape_latex(text)}}}" if bold else escape_latex(text)
 
 
 def _row_latex(fields: Iterable[str]) -> str:
@@ -174,11 +160,8 @@ def _row_latex(fields: Iterable[str]) -> str:
 
 def to_rich(frame: pd.DataFrame, table: Mapping) -> RichTable:
     """The same for the terminal, the interval below its number, so that Table 3 fits WIDTH."""
-    shown = RichTable(
-        title=Text(f"{table['title']} ({table['section']})"),
-        caption=Text(_legend(frame)),
-        box=box.SIMPLE_HEAD,
-    )
+    title, caption = Text(f"{table['title']} ({table['section']})"), Text(_legend(frame))
+    shown = RichTable(title=title, caption=caption, box=box.SIMPLE_HEAD)
     for name in table["row_headers"]:
         shown.add_column(Text(name), no_wrap=True)
     for column in table["columns"]:
@@ -186,10 +169,8 @@ def to_rich(frame: pd.DataFrame, table: Mapping) -> RichTable:
         shown.add_column(Text("\n".join([*names, "ours"])), justify="right", no_wrap=True)
         shown.add_column(Text("\n" * len(names) + "paper"), justify="right", no_wrap=True, style="dim")
     for labels, numbers in _lines(frame, table):
-        shown.add_row(
-            *map(Text, labels),
-            *(Text("\n".join(texts), style="bold" if bold else "") for texts, bold in numbers),
-        )
+        cells = (Text("\n".join(texts), style="bold" if bold else "") for texts, bold in numbers)
+        shown.add_row(*map(Text, labels), *cells)
     return shown
 
 

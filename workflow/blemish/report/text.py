@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -42,6 +46,12 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1
     if any(len(row) != len(header) for row in rows):
         raise ValueError(f"every row needs {len(header)} cells")
     return "".join(f"| {' | '.join(line)} |\n" for line in (header, ruler, *rows))
+
+
+def columns_markdown(table: pd.DataFrame, columns: Mapping[str, tuple[str, Callable]], left: int = 1) -> str:
+    """A pipe table of some columns of a table: name -> (heading, what makes a cell's text of its value)."""
+    texts = [table[name].map(text) for name, (_, text) in columns.items()]
+    return markdown([heading for heading, _ in columns.values()], list(zip(*texts, strict=True)), left)
 
 
 def without_repeats(labels: Sequence[Sequence[str]]) -> list[list[str]]:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from blemish.data.images import run_lengths
 from blemish.data.records import Record
-from blemish.evaluation.measures import confusion, iou
+from blemish.evaluation.measures import confusion, percent
 from blemish.experiments import CorruptedPool
 from blemish.report.examples import drawn, fetch
 from blemish.report.strength import read_strength, with_region
@@ -79,12 +79,8 @@ def collect(
     Raises:
         UserError: a file is missing or lacks an image.
     """
-    content = {
-        "measures": [{"label": "IoU", "unit": "%"}, *({"label": m.label, "unit": m.unit} for m in MEASURES)],
-        "sets": [],
-        "clean": [],
-        "images": [],
-    }
+    shown = [{"label": "IoU", "unit": "%"}, *({"label": m.label, "unit": m.unit} for m in MEASURES)]
+    content = {"measures": shown, "sets": [], "clean": [], "images": []}
     known: dict[tuple[str, str], int] = {}
     for name, shards in corrupted.items():
         measured = read_strength(strength[name])
@@ -122,8 +118,7 @@ def _prediction(probability: np.ndarray | None, mask: np.ndarray, threshold: flo
     if probability is None:
         return {"found": None, "values": [None, *strength]}
     count = confusion(probability, mask, threshold)
-    union = count["tp"] + count["fp"] + count["fn"]
-    score = float(iou(np.array([count["tp"]]), np.array([union])))
+    score = percent(count["tp"], count["tp"] + count["fp"] + count["fn"], empty=1.0)
     return {"found": run_lengths(probability >= threshold), "values": [_number(score), *strength]}
 
 
