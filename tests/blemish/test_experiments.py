@@ -27,7 +27,7 @@ SMALL = {
 
 
 def test_the_paper_has_48_cells_and_30_detectors():
-    assert sum(len(row) for table in TABLES.values() for row in experiments.cells(table)) == 48
+    assert sum(len(list(experiments.walk(table))) for table in TABLES.values()) == 48
     found = experiments.detectors(TABLES)
     assert len(found) == len(set(found)) == 30
     assert found == sorted(found)
@@ -41,7 +41,7 @@ def test_the_paper_has_15_experiments_on_two_backbones():
 
 def test_shared_cells_are_one_detector():
     by_row = {
-        name: {experiments.label(row)[-1]: cells for row, cells in zip(t["rows"], experiments.cells(t), strict=True)}
+        name: group(*zip(*((experiments.label(row)[-1], cell) for row, _, cell in experiments.walk(t)), strict=True))
         for name, t in TABLES.items()
     }
     # §4.3 and §5.3: Table 1 is ten inversion steps; Table 2's Gaussian is Table 4's intermediate latent
@@ -52,7 +52,7 @@ def test_shared_cells_are_one_detector():
 
 
 def test_row_overlays_column():
-    assert experiments.cells(SMALL)[1] == [
+    assert [detector for *_, detector in experiments.walk(SMALL)][2:] == [
         Detector("richhf-100", "human", "swin-t"),
         Detector("richhf-100", "human", "convnext-t"),
     ]
@@ -65,7 +65,7 @@ def test_a_cell_that_misses_a_field_is_named(field):
 
     broken = {**SMALL, "rows": [without(SMALL["rows"][0])], "columns": [without(SMALL["columns"][1])]}
     with pytest.raises(UserError, match=rf"HPS / pseudo\|x.*G / ConvNeXt.*lacks {field}"):
-        experiments.cells(broken)
+        list(experiments.walk(broken))
 
 
 def test_what_is_corrupted_is_what_detectors_and_pictures_show():

@@ -114,14 +114,14 @@ def test_a_row_in_a_table(planned, checkout):
 
 
 def test_a_table_of_ones_own(planned):
-    from blemish.experiments import cells
+    from blemish.experiments import detectors
     from blemish.report import tables
 
     counts = planned("A table of your own")
     assert counts["evaluate"] == 4 and counts["train_detector"] == 4 and counts["table"] == 1
     table = overlay("A table of your own")["tables"]["labels"]
     measured = {"iou": 12.5, "iou_low": 10.0, "iou_high": 15.0} | dict.fromkeys(tables.SHARES + tables.COUNTS, 0)
-    metrics = {cell: [measured] for row in cells(table) for cell in row}
+    metrics = {cell: [measured] for cell in detectors({"": table})}
     frame = tables.assemble(table, None, metrics)
     assert len(frame) == 4 and frame["paper"].isna().all() and (frame["ours"] == 12.5).all()
     assert "HPS" in tables.to_markdown(frame, table)

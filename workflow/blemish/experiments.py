@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from blemish.errors import UserError
 from blemish.steps import steps_inverted, stored
 
 LABELLED = ("human", "pseudo")  # supervisions that are not recipes
 HPS = "hps"  # the pool that Tables 2 and 4 and most figures are about
-
-Name = TypeVar("Name", bound=Hashable)
-Value = TypeVar("Value")
 
 
 class Detector(NamedTuple):
@@ -35,23 +32,20 @@ def label(entry: Mapping) -> tuple[str, ...]:
     return (texts,) if isinstance(texts, str) else tuple(texts)
 
 
-def cells(table: Mapping) -> list[list[Detector]]:
-    """The detector of each cell, rows x columns: the column's entry overlaid by the row's.
+def walk(table: Mapping) -> Iterator[tuple[Mapping, Mapping, Detector]]:
+    """Each cell's row, column and detector, in reading order: the column's entry overlaid by the row's.
 
     Raises:
         UserError: a cell lacks one of `Detector`'s fields.
     """
-    return [[cell(row, column) for column in table["columns"]] for row in table["rows"]]
-
-
-def cell(row: Mapping, column: Mapping) -> Detector:
-    entry = {**column, **row}
-    if missing := [field for field in Detector._fields if field not in entry]:
-        raise UserError(
-            f"tables: the cell in {place(row, column)} lacks {' and '.join(missing)}: give it in that row or that "
-            "column of config/paper/tables.yaml."
-        )
-    return Detector(*(entry[field] for field in Detector._fields))
+    for row, column in itertools.product(table["rows"], table["columns"]):
+        entry = {**column, **row}
+        if missing := [field for field in Detector._fields if field not in entry]:
+            raise UserError(
+                f"tables: the cell in {place(row, column)} lacks {' and '.join(missing)}: give it in that row or that "
+                "column of config/paper/tables.yaml."
+            )
+        yield row, column, Detector(*(entry[field] for field in Detector._fields))
 
 
 def place(row: Mapping, column: Mapping) -> str:
@@ -59,16 +53,9 @@ def place(row: Mapping, column: Mapping) -> str:
     return f"row {' / '.join(label(row))!r}, column {' / '.join(label(column))!r}"
 
 
-def walk(table: Mapping) -> Iterator[tuple[Mapping, Mapping, Detector]]:
-    """Each cell's row, column and detector, in reading order."""
-    for row in table["rows"]:
-        for column in table["columns"]:
-            yield row, column, cell(row, column)
-
-
 def detectors(tables: Mapping[str, Mapping]) -> list[Detector]:
     """The distinct detectors of all tables, sorted: each is trained once, however many cells show it."""
-    return sorted({cell for table in tables.values() for row in cells(table) for cell in row})
+    return sorted({detector for table in tables.values() for *_, detector in walk(table)})
 
 
 class CorruptedPool(NamedTuple):
@@ -129,13 +116,13 @@ def inversions(config: Mapping) -> list[tuple[str, int]]:
     ]
 
 
-def group(names: Iterable[Name], values: Iterable[Value]) -> dict[Name, list[Value]]:
+def group(names: Iterable[Hashable], values: Iterable) -> dict[Hashable, list]:
     """Values by name: a rule lists its files in a row, and beside them in a param what each is of.
 
     Raises:
         ValueError: there are more of one than of the other.
     """
-    found: dict[Name, list[Value]] = {}
+    found: dict[Hashable, list] = {}
     for name, value in zip(names, values, strict=True):
         found.setdefault(name, []).append(value)
     return found

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blemish.errors import UserError
-from blemish.experiments import Detector, cells, detectors
+from blemish.experiments import Detector, detectors
 from blemish.report import tables
 from blemish.report.text import escape_latex, escape_markdown, markdown, without_repeats
 
@@ -55,9 +55,7 @@ def metrics(iou: float, images: int = 500) -> dict:
 def small(seeds: int = 1) -> pd.DataFrame:
     ious = {"pseudo": 10.0, "human": 25.0}
     found = {
-        cell: [metrics(ious[cell.supervision] + 2 * seed) for seed in range(seeds)]
-        for row in cells(SMALL)
-        for cell in row
+        cell: [metrics(ious[cell.supervision] + 2 * seed) for seed in range(seeds)] for cell in detectors({"": SMALL})
     }
     return tables.assemble(SMALL, SMALL_PUBLISHED, found)
 
@@ -66,7 +64,7 @@ def test_the_paper_reports_one_number_per_detector():
     numbers = {}
     for name, table in TABLES.items():
         one = tables.published_numbers({name: table}, PUBLISHED)
-        assert len(one) == len({cell for row in cells(table) for cell in row})
+        assert len(one) == len(detectors({"": table}))
         for detector, number in one.items():
             assert numbers.setdefault(detector, number) == number
     assert set(numbers) == set(detectors(TABLES))
@@ -99,7 +97,7 @@ def test_seeds_are_averaged_and_their_spread_shown():
 
 
 def test_a_table_that_the_paper_does_not_have():
-    found = {cell: [metrics(10.0)] for row in cells(SMALL) for cell in row}
+    found = {cell: [metrics(10.0)] for cell in detectors({"": SMALL})}
     frame = tables.assemble(SMALL, None, found)
     assert frame["paper"].isna().all() and not frame["paper_best"].any()
     assert tables.to_markdown(frame, SMALL).count("| – |") == 4

@@ -54,10 +54,13 @@ class Key(NamedTuple):
 
 def documents() -> dict[Path, str]:
     """The text of every file that follows from the models."""
-    schemas = ROOT / "workflow" / "schemas"
+    config, schemas = ROOT / "config", ROOT / "workflow" / "schemas"
+    settings = _table(schema(), merge(map(read, base())))
+    miniworld = _table(schema(Miniworld), read(config / "miniworld.yaml"))
+    reasons = [[f"`{name}`", reason.replace("|", r"\|")] for name, reason in assumptions()]
     return {
-        ROOT / "config" / "README.md": _readme(),
-        ROOT / "docs" / "assumptions.md": _assumptions(),
+        config / "README.md": README.format(settings, miniworld),
+        ROOT / "docs" / "assumptions.md": ASSUMPTIONS.format(markdown(["setting", "assumption"], reasons, left=2)),
         schemas / "config.schema.json": _editor(Config),
         schemas / "miniworld.schema.json": _editor(Miniworld),
     }
@@ -89,27 +92,13 @@ def assumptions(model: type[Settings] = Config) -> Iterator[tuple[str, str]]:
                     yield key.name, " ".join(paragraph.removeprefix("ASSUME: ").split())
 
 
-def _readme() -> str:
-    paper = merge(map(read, base()))
-    mini = read(ROOT / "config" / "miniworld.yaml")
-    return README.format(_table(schema(), paper), _table(schema(Miniworld), mini))
-
-
 def _table(section: dict, values: Mapping) -> str:
-    rows = [
-        [f"`{name}`", kind(node), about(node).replace("|", r"\|") + ".", _default(value)]
-        for name, node, value in keys(section, values)
-    ]
+    rows = []
+    for name, node, value in keys(section, values):
+        short = value is not None and not isinstance(value, dict) and len(str(value)) <= 60
+        default = f"`{json.dumps(value)}`" if short else ""
+        rows.append([f"`{name}`", kind(node), about(node).replace("|", r"\|") + ".", default])
     return markdown(["key", "value", "meaning", "default"], rows, left=4)
-
-
-def _default(value: object) -> str:
-    return "" if value is None or isinstance(value, dict) or len(str(value)) > 60 else f"`{json.dumps(value)}`"
-
-
-def _assumptions() -> str:
-    rows = [[f"`{name}`", reason.replace("|", r"\|")] for name, reason in assumptions()]
-    return ASSUMPTIONS.format(markdown(["setting", "assumption"], rows, left=2))
 
 
 def _editor(model: type[Settings]) -> str:

@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from blemish.errors import explain
@@ -38,7 +38,7 @@ def run(snakemake) -> Iterator[None]:
     reserve = bytearray(2**22)  # memory to explain an error with, where there is no other
     try:
         with _alone(snakemake, terminal):
-            with open(snakemake.log[0] if snakemake.log else os.devnull, "w", buffering=1) as stream:
+            with open(snakemake.log[0], "w", buffering=1) as stream:
                 os.dup2(stream.fileno(), 1)
                 os.dup2(stream.fileno(), 2)
             logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
@@ -64,8 +64,6 @@ def run(snakemake) -> Iterator[None]:
 
 def _alone(snakemake, terminal: int) -> AbstractContextManager[None]:
     """A lock beside the log, because Snakemake, which knows nothing of a job that lives on, removes its log."""
-    if not snakemake.log:
-        return nullcontext()
 
     def waiting() -> None:
         sentence = "the same job of a run that was killed is still at work: waiting for its end."
