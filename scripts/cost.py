@@ -18,7 +18,7 @@ def write_cost(
     from blemish.corruption.settings import ReNoise
     from blemish.data.files import read_json, write_text
     from blemish.experiments import CorruptedPool, group
-    from blemish.report.cost import cost_table, to_markdown
+    from blemish.report.cost_table import cost_table, to_markdown
 
     schedule = Schedule.from_config(read_json(f"{diffusion}/scheduler/scheduler_config.json"), trajectory["steps"])
     table = cost_table(

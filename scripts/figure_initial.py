@@ -24,7 +24,7 @@ def figure_initial(
     from blemish.experiments import CorruptedPool
     from blemish.jobs.run import state
     from blemish.report import examples, figures
-    from blemish.report.strength import read_strength
+    from blemish.report.strength_table import read_strength
 
     folder = state(out[0])
     drawn, settings = folder / "drawn.parquet", (ReNoise(**renoise), name, RECIPES[recipe["method"]](**recipe))

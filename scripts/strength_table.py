@@ -5,7 +5,7 @@ def write_strength_table(strength: list[str], corrupted: list[list[str]], csv: s
     """Writes a row for each recipe; `corrupted` says of which corrupted pool each strength CSV is."""
     from blemish.data.files import write_text
     from blemish.experiments import CorruptedPool, group
-    from blemish.report.strength import strength_table, to_markdown
+    from blemish.report.strength_table import strength_table, to_markdown
 
     table = strength_table(group((CorruptedPool(*name).recipe for name in corrupted), strength))
     write_text(csv, table.to_csv(index=False))

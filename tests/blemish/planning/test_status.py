@@ -7,8 +7,8 @@ from blemish.planning import status
 
 
 def test_a_reason_is_told_without_what_follows_it():
-    assert status.explain("Missing output files: a, b; Input files updated") == "Missing output files"
-    assert status.explain("Params have changed since last execution: before: 1 now: 2") == (
+    assert status.without_details("Missing output files: a, b; Input files updated") == "Missing output files"
+    assert status.without_details("Params have changed since last execution: before: 1 now: 2") == (
         "Params have changed since last execution"
     )
 

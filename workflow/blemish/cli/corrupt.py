@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -80,6 +80,8 @@ def _run(
 ) -> None:
     import json
 
+    import numpy as np
+
     from blemish.config.load import model_folder
     from blemish.corruption.engine import Engine
     from blemish.corruption.sequence import corrupt_images
@@ -112,7 +114,11 @@ def _run(
     records, strength = corrupt_images(clean, regions, work, engine, *settings)
     records.replace(out / "records.parquet")
     strength.replace(out / "strength.csv")
-    empty = _save(read_records(out / "records.parquet"), out)
+    empty = 0
+    for record in read_records(out / "records.parquet"):
+        common.save_png(record.image, out / "images" / f"{record.id}.png")
+        common.save_png(record.mask.astype(np.uint8) * 255, out / "masks" / f"{record.id}.png")
+        empty += not record.mask.any()
     if empty:
         common.say(f"{empty} of {len(found)} masks are empty: those images only went through the VAE.")
     card = {
@@ -126,15 +132,3 @@ def _run(
         "regions": {"weights": str(selector), "tau": config["selector"]["tau"]} if selector else "given",
     }
     (out / "card.json").write_text(json.dumps(card, indent=2) + "\n")
-
-
-def _save(records: Iterable, out: Path) -> int:
-    """Writes images and masks as PNGs; returns how many masks are empty."""
-    import numpy as np
-
-    empty = 0
-    for record in records:
-        common.save_png(record.image, out / "images" / f"{record.id}.png")
-        common.save_png(record.mask.astype(np.uint8) * 255, out / "masks" / f"{record.id}.png")
-        empty += not record.mask.any()
-    return empty

@@ -10,8 +10,6 @@ import typer
 from blemish.cli import common
 from blemish.errors import UserError
 
-SHOWN = ("mean_image_iou", "two_class_miou", "f1", "precision", "recall", "average_precision")
-
 
 def score(
     images: Annotated[
@@ -31,6 +29,7 @@ def score(
 
     from blemish.data.records import write_records
     from blemish.evaluation.evaluate import evaluate
+    from blemish.report.tables import SHARES
     from blemish.sources import folder
 
     settings = common.configure(config)
@@ -53,6 +52,6 @@ def score(
         summary = evaluate(weights, backbone, shards, threshold, how, *results)
     low, high = summary["iou_low"], summary["iou_high"]
     typer.echo(f"IoU of the artifact class: {summary['iou']:.2f} %, 95 % interval {low:.2f} to {high:.2f}")
-    for name in SHOWN:
+    for name in SHARES:
         typer.echo(f"{name.replace('_', ' ')}: {summary[name]:.2f} %")
     typer.echo(f"{summary['images']} images, {summary['empty_truth']} without an artifact: {out}")

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from blemish.data.files import atomic
 from blemish.data.images import encode_png
 from blemish.data.records import schema
-from blemish.evaluation.measures import BINS
+from blemish.evaluation.measures import levels
 
 
 def write_maps(path: Path, found: Iterable[tuple[str, np.ndarray]]) -> None:
@@ -23,12 +23,8 @@ def write_maps(path: Path, found: Iterable[tuple[str, np.ndarray]]) -> None:
         found: (id, P (h, w) in [0, 1]), as `predict.probabilities` yields them.
     """
     rows = [
-        {"id": id, "image": {"bytes": encode_png(_levels(probability)), "path": f"{id}.png"}}
+        {"id": id, "image": {"bytes": encode_png(levels(probability)), "path": f"{id}.png"}}
         for id, probability in found
     ]
     with atomic(path) as temporary:
         pq.write_table(pa.Table.from_pylist(rows, schema=schema("id", "image")), temporary)
-
-
-def _levels(probability: np.ndarray) -> np.ndarray:
-    return np.minimum(probability * BINS, BINS - 1).astype(np.uint8)

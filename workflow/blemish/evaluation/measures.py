@@ -37,13 +37,18 @@ def measure(id: str, probability: np.ndarray, truth: np.ndarray, threshold: floa
         id; tp, fp, fn, tn; artifact and background: how many such pixels have a probability in each of
         `BINS` equal bins, as lists.
     """
-    bins = np.minimum((probability * BINS).astype(np.int64), BINS - 1)
+    bins = levels(probability)
     return {
         "id": id,
         **confusion(probability, truth, threshold),
         "artifact": np.bincount(bins[truth], minlength=BINS).tolist(),
         "background": np.bincount(bins[~truth], minlength=BINS).tolist(),
     }
+
+
+def levels(probability: np.ndarray) -> np.ndarray:
+    """The one of `BINS` equal bins that each probability in [0, 1] lies in: floor(256 P), 255 at most, uint8."""
+    return np.minimum(probability * BINS, BINS - 1).astype(np.uint8)
 
 
 def iou(intersection: np.ndarray, union: np.ndarray, axis: int = -1) -> np.ndarray:

@@ -50,7 +50,7 @@ def durations(records: Path) -> dict[str, float]:
     return {rule: fmean(seconds) for rule, seconds in group((rule for rule, _ in jobs), jobs.values()).items()}
 
 
-def explain(reason: str) -> str:
+def without_details(reason: str) -> str:
     """The first of Snakemake's reasons, without the names and values that follow it."""
     return re.split("[;,:]", reason, maxsplit=1)[0]
 
@@ -80,7 +80,7 @@ def show(configs: list[str], console: Console) -> None:
     if not left:
         console.print("Everything is done.")
         return
-    starting = [(message, explain(reason)) for message, reason in jobs if FOLLOWS not in reason]
+    starting = [(message, without_details(reason)) for message, reason in jobs if FOLLOWS not in reason]
     console.print(f"{len(starting)} jobs could start now:")
     for message, reason in starting[:10]:
         console.print(f"  {message} ({reason})", highlight=False, markup=False, soft_wrap=True)

@@ -14,7 +14,7 @@ import pandas as pd
 
 from blemish.data.records import Record, read_records
 from blemish.errors import UserError
-from blemish.report.strength import with_region
+from blemish.report.strength_table import with_region
 
 LEAST_REGION = 0.01
 """Share of an image that its region must cover for Figure 8: a smaller one shows nothing either way."""

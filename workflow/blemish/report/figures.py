@@ -22,18 +22,14 @@ from PIL import Image
 from blemish.data.files import atomic
 from blemish.experiments import CorruptedPool
 from blemish.report.examples import fetch
-from blemish.report.strength import captions, read_strength
+from blemish.report.strength_table import captions, read_strength
 
 PANEL = 320  # pixels of one image's side
 GAP = 12  # pixels between images
 DPI = 200
 GREEN = "#00e63c"  # the paper's colour of a region's outline
 
-NO_DATES = {
-    ".png": {"Software": None},
-    ".pdf": {"CreationDate": None, "Producer": None, "Creator": None},
-    ".svg": {"Date": None},
-}
+NO_DATES = {".png": {"Software": None}, ".pdf": {"CreationDate": None, "Producer": None, "Creator": None}}
 
 Paths = Sequence[str | PathLike]
 Choice = Callable[[pd.DataFrame], pd.DataFrame]
@@ -164,7 +160,7 @@ def outline(mask: np.ndarray) -> np.ndarray:
 
 
 def save(figure: Figure, paths: Iterable[str | PathLike]) -> None:
-    """Writes a figure as PNG, PDF or SVG, by suffix; the same figure gives the same bytes."""
+    """Writes a figure as PNG or PDF, by suffix; the same figure gives the same bytes."""
     for path in map(Path, paths):
-        with atomic(path) as temporary, matplotlib.rc_context({"svg.hashsalt": "blemish", "pdf.fonttype": 42}):
+        with atomic(path) as temporary, matplotlib.rc_context({"pdf.fonttype": 42}):
             figure.savefig(temporary, format=path.suffix[1:], dpi=DPI, metadata=NO_DATES[path.suffix])

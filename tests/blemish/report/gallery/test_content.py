@@ -12,7 +12,7 @@ from PIL import Image
 from blemish.experiments import CorruptedPool
 from blemish.report.examples import drawn, fetch
 from blemish.report.gallery import content
-from blemish.report.strength import read_strength
+from blemish.report.strength_table import read_strength
 
 
 def decode(text: str) -> np.ndarray:

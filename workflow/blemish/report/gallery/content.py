@@ -18,7 +18,7 @@ from blemish.data.records import Record
 from blemish.evaluation.measures import confusion, percent
 from blemish.experiments import CorruptedPool
 from blemish.report.examples import drawn, fetch
-from blemish.report.strength import read_strength, with_region
+from blemish.report.strength_table import read_strength, with_region
 
 LOSSLESS_SIDE = 128
 """Images up to this side are enlarged pixel by pixel, so that a codec's own errors would be seen in them."""
@@ -87,30 +87,24 @@ def collect(
         if with_region(measured).empty:
             continue
         chosen = drawn(measured, count, seed)
-        _add_clean(name.pool, clean[name.pool], chosen, known, content["clean"])
+        new = chosen[[(name.pool, id) not in known for id in chosen["id"]]]
+        for record in fetch(clean[name.pool], new):
+            known[name.pool, record.id] = len(content["clean"])
+            told = {"id": record.id, "prompt": record.prompt, "source": record.source}
+            content["clean"].append({**told, "image": _webp(record.image)})
         records = fetch(shards, chosen)
         found = dict(predict(name, records))
         for record, (_, measures) in zip(records, chosen.iterrows(), strict=True):
-            content["images"].append(
-                {
-                    "set": len(content["sets"]),
-                    "clean": known[name.pool, record.id],
-                    "image": _webp(record.image),
-                    "size": [record.mask.shape[1], record.mask.shape[0]],
-                    "mask": run_lengths(record.mask),
-                    **_prediction(found.get(record.id), record.mask, threshold, measures),
-                }
-            )
+            image = {
+                "set": len(content["sets"]),
+                "clean": known[name.pool, record.id],
+                "image": _webp(record.image),
+                "size": [record.mask.shape[1], record.mask.shape[0]],
+                "mask": run_lengths(record.mask),
+            }
+            content["images"].append(image | _prediction(found.get(record.id), record.mask, threshold, measures))
         content["sets"].append(list(name))
     return content
-
-
-def _add_clean(pool: str, shards: Paths, chosen: pd.DataFrame, known: dict, clean: list) -> None:
-    """Appends the clean images that were not drawn before."""
-    new = chosen[[(pool, name) not in known for name in chosen["id"]]]
-    for record in fetch(shards, new):
-        known[pool, record.id] = len(clean)
-        clean.append({"id": record.id, "prompt": record.prompt, "source": record.source, "image": _webp(record.image)})
 
 
 def _prediction(probability: np.ndarray | None, mask: np.ndarray, threshold: float, measures: pd.Series) -> dict:

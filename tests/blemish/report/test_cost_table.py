@@ -6,7 +6,7 @@ from blemish.corruption.corrupt import corrupt_shard
 from blemish.corruption.invert import invert_shard
 from blemish.corruption.reconstruct import reconstruct_shard
 from blemish.experiments import CorruptedPool
-from blemish.report.cost import cost_table, to_markdown
+from blemish.report.cost_table import cost_table, to_markdown
 
 DEPTHS = {"two": 2, "three": 3}
 

@@ -62,20 +62,19 @@ def strength_table(csvs: Mapping[str, Sequence[str | PathLike]]) -> pd.DataFrame
         out of the measures), `mask_fraction`, `visibly_changed` (shares of 1), `psnr_inside`, `psnr_outside`
         (dB, medians), `ssim_inside`, `ssim_outside`, `latent_distance` (means).
     """
-    return pd.DataFrame([_row(recipe, read_strength(paths)) for recipe, paths in csvs.items()])
-
-
-def _row(recipe: str, strength: pd.DataFrame) -> dict:
-    region = with_region(strength)
-    return {
-        "recipe": recipe,
-        "images": len(strength),
-        "empty_masks": len(strength) - len(region),
-        "mask_fraction": region["mask_fraction"].mean(),
-        "visibly_changed": (region["changed"] >= VISIBLE).mean(),
-        **region[["psnr_inside", "psnr_outside"]].median(),
-        **region[["ssim_inside", "ssim_outside", "latent_distance"]].mean(),
-    }
+    rows = []
+    for recipe, paths in csvs.items():
+        strength = read_strength(paths)
+        region = with_region(strength)
+        counts = {"recipe": recipe, "images": len(strength), "empty_masks": len(strength) - len(region)}
+        shares = {
+            "mask_fraction": region["mask_fraction"].mean(),
+            "visibly_changed": (region["changed"] >= VISIBLE).mean(),
+        }
+        medians = region[["psnr_inside", "psnr_outside"]].median()
+        means = region[["ssim_inside", "ssim_outside", "latent_distance"]].mean()
+        rows.append({**counts, **shares, **medians, **means})
+    return pd.DataFrame(rows)
 
 
 def to_markdown(table: pd.DataFrame) -> str:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from blemish.report.strength import captions, read_strength, strength_table, to_markdown
+from blemish.report.strength_table import captions, read_strength, strength_table, to_markdown
 
 
 def test_strength_files_know_their_shard(tmp_path, strength):
