@@ -26,7 +26,7 @@ def shards(tmp_path, squares):
 @pytest.mark.parametrize("memory", [dataset.IN_MEMORY, 0])
 def test_records_come_with_the_masks_of_their_ids(shards, squares, memory):
     found = RecordsDataset(*shards, memory=memory)
-    assert len(found) == 10 and found._decoded == bool(memory)
+    assert len(found) == 10 and bool(found._decoded) == bool(memory)
     for i, (image, label) in enumerate(zip(*squares, strict=True)):
         assert np.array_equal(found.pair(i)[0], image) and np.array_equal(found.pair(i)[1], label)
 
@@ -76,6 +76,24 @@ def test_image_and_labels_are_cropped_and_mirrored_alike(height, width, seed):
     cropped, same = augment(image, labels, np.random.default_rng(seed))
     assert same.shape == (min(height, 512), min(width, 512))
     assert np.array_equal(cropped[..., 0], same)
+
+
+def test_rescaling_zooms_and_never_exceeds_the_images_own_size():
+    labels = np.zeros((40, 60), np.uint8)
+    labels[10:30, 15:45] = 1
+    image = np.repeat(labels[..., None] * 255, 3, axis=2)
+    shares, shapes = [], set()
+    for seed in range(200):
+        zoomed, marked = augment(image, labels, np.random.default_rng(seed), (0.5, 2.0))
+        assert zoomed.shape[:2] == marked.shape and marked.shape[0] <= 40 and marked.shape[1] <= 60
+        assert set(np.unique(marked)) <= {0, 1}, "labels are never mixed"
+        assert ((zoomed[..., 0] > 127) == marked).mean() > 0.85, "image and labels are rescaled alike"
+        shares.append(marked.sum() / labels.sum())
+        shapes.add(marked.shape)
+    assert min(shares) < 0.3 and max(shares) > 1.8 and (40, 60) in shapes
+    assert min(shape[0] for shape in shapes) <= 22
+    plain = augment(image, labels, np.random.default_rng(0))
+    assert all(map(np.array_equal, plain, augment(image, labels, np.random.default_rng(0), None)))
 
 
 def test_half_of_the_images_are_mirrored_and_crops_reach_everywhere():

@@ -7,12 +7,12 @@ import torch
 from paper import training
 
 from blemish.data.records import Record, write_records
-from blemish.detection import checkpoints
+from blemish.detection import checkpoints, models
 from blemish.detection.dataset import ArrayDataset
 from blemish.detection.launch import train_records
 from blemish.detection.predict import probabilities
 from blemish.detection.settings import Inference
-from blemish.detection.train import train
+from blemish.detection.train import optimisation, train
 from blemish.errors import UserError
 
 TRAINING = training(
@@ -101,6 +101,40 @@ def test_the_rate_rises_over_its_share_and_falls_to_zero(tmp_path, squares, tiny
     assert np.allclose(np.diff(rates[4:]), -3e-3 / 6, rtol=0.2)
     train(ArrayDataset(*squares), tiny["swin"], changed(warmup=0.0), tmp_path / "b", tmp_path / "s", **RUN)
     assert losses(tmp_path / "b")[0][2] == pytest.approx(3e-3)
+
+
+def test_the_rate_falls_towards_an_end_beyond_the_training(tmp_path, squares, tiny):
+    train(ArrayDataset(*squares), tiny["swin"], changed(decay=1000, warmup=0.0), tmp_path / "a", tmp_path / "s", **RUN)
+    rates = [rate for _, _, rate in losses(tmp_path / "a")]
+    assert rates == pytest.approx([3e-3 * (1 - i / 1000) for i in range(6)], rel=1e-4)
+
+
+@pytest.mark.parametrize(("factor", "decayed"), [(1.0, 0.0), (10.0, 0.01)])
+def test_the_heads_have_their_own_rate(tiny, factor, decayed):
+    model = models.build(tiny["swin"])
+    groups = optimisation(model, changed(head_lr=factor)).optimizer.param_groups
+    rates = {id(group["params"][0]): (group["lr"], group["weight_decay"]) for group in groups}
+    for name, parameter in model.named_parameters():
+        rate, decay = rates[id(parameter)]
+        head = name.startswith(("decode_head", "auxiliary_head"))
+        assert rate == pytest.approx(3e-3 * (factor if head else 1)), name
+        if head and ".bn." in name:
+            assert decay == decayed
+
+
+def test_rescaled_images_are_padded_to_one_size_that_the_loss_leaves_out(tmp_path, squares, tiny):
+    seen = []
+
+    class Watched(ArrayDataset):
+        def __getitem__(self, key):
+            item = super().__getitem__(key)
+            seen.append(tuple(item["inputs"].shape[1:]))
+            return item
+
+    train(Watched(*squares), tiny["swin"], changed(rescale=(0.5, 1.5)), tmp_path / "a", tmp_path / "s", **RUN)
+    assert len(set(seen)) > 3 and max(seen) == (32, 32) and min(seen) < (20, 20)
+    assert all(np.isfinite(loss) for _, loss, _ in losses(tmp_path / "a"))
+    assert json.loads((tmp_path / "a" / "card.json").read_text())["rescale"] == [0.5, 1.5]
 
 
 @pytest.mark.parametrize("name", ["swin", "convnext"])

@@ -391,6 +391,13 @@ def _contradictions(config: Mapping) -> Iterator[Mistake]:
         images = f"a detectors.batch_size of {detectors['batch_size']} images"
         what = f"is {detectors['gpus']}, which cannot share {images} equally"
         yield Mistake(("detectors", "gpus"), what, ("device",), ("detectors", "batch_size"))
+    for iterations in ("iterations", "selector_iterations"):
+        rises = round(detectors["warmup"] * detectors[iterations])
+        if detectors["decay"] and detectors["decay"] <= rises:
+            what = f"is {detectors['decay']}, and the learning rate still rises until iteration {rises}"
+            yield Mistake(("detectors", "decay"), what, ("detectors", "warmup"), ("detectors", iterations))
+    if detectors["rescale"] and detectors["rescale"][0] > detectors["rescale"][1]:
+        yield Mistake(("detectors", "rescale"), f"is {_shown(detectors['rescale'])}; allowed: the smaller factor first")
     for name in RESERVED:
         if name in config["pools"]:
             yield Mistake(("pools", name), f"cannot be a pool's name: {', '.join(RESERVED)} are sets already")

@@ -145,7 +145,12 @@ def read_encoded(paths: Paths, column: str) -> dict[str, bytes | None]:
     Raises:
         UserError: a shard is missing, damaged or not a Parquet file of records.
     """
-    return {row["id"]: row[column] and row[column]["bytes"] for _, row in _rows(paths, ["id", column])}
+    return dict(encoded_rows(paths, column))
+
+
+def encoded_rows(paths: Paths, column: str) -> Iterator[tuple[str, bytes | None]]:
+    """Yields (id, encoded image) of a column as `read_encoded` gives them, a row group in memory at a time."""
+    return ((row["id"], row[column] and row[column]["bytes"]) for _, row in _rows(paths, ["id", column]))
 
 
 def join_masks(images: Paths, masks: Paths) -> Iterator[Record]:
@@ -203,8 +208,27 @@ def decode_mask(content: bytes) -> np.ndarray:
 
 
 def writer_of(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
-    """A writer that puts a checksum on every page; readers check it."""
-    return pq.ParquetWriter(path, schema, write_page_checksum=True)
+    """A writer that puts a checksum on every page; readers check it.
+
+    Images are stored as they are, for `stored.Stored`: a PNG is compressed already.
+    """
+    images = [f"{name}.bytes" for name in schema.names if pa.types.is_struct(schema.field(name).type)]
+    return pq.ParquetWriter(
+        path,
+        schema,
+        write_page_checksum=True,
+        compression={name: "none" if name in images else "snappy" for name in _leaves(schema)},
+        use_dictionary=[name for name in _leaves(schema) if name not in images],
+    )
+
+
+def _leaves(schema: pa.Schema) -> list[str]:
+    """The names of a schema's columns as Parquet has them: those of a structure are its fields'."""
+    return [
+        f"{field.name}.{child.name}" if pa.types.is_struct(field.type) else field.name
+        for field in schema
+        for child in (field.type if pa.types.is_struct(field.type) else [field])
+    ]
 
 
 @contextmanager

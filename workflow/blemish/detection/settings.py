@@ -10,6 +10,7 @@ from blemish.settings import Count, Seed, Settings, Share
 from blemish.sources.settings import File
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
+Factor = Annotated[float, Field(gt=0)]
 Precision = Literal["bfloat16", "float16"] | None
 
 
@@ -43,18 +44,32 @@ class Training(Settings):
     batch_size: Count
     """Images per iteration, over all processes (§4.2).
 
-    ASSUME: the same for the 10,000 iterations of §4.4, which names none."""
+    ASSUME: "a batch size of eight" is read as eight in all, and the same for the 10,000 iterations of §4.4, which names
+    none. Per GPU it is 64 on the paper's eight: `config/pal4vst.yaml`."""
     lr: Annotated[float, Field(gt=0)]
     """AdamW's peak learning rate (§4.4)."""
     betas: Annotated[tuple[Beta, Beta], Field(strict=False)]
     """AdamW's betas (§4.4)."""
     weight_decay: Annotated[float, Field(ge=0)]
-    """AdamW's weight decay; none on norms and position biases (§4.4)."""
+    """AdamW's weight decay (§4.4); none on position biases and norms, but for the heads' where `head_lr` is not 1."""
+    head_lr: Annotated[float, Field(gt=0)]
+    """The heads' learning rate as a multiple of `lr`.
+
+    ASSUME: the paper names one rate; `config/pal4vst.yaml` has the ten of the public configs with its optimizer."""
     warmup: Share
-    """Share of the iterations in which the learning rate rises linearly; then it falls linearly to 0.
+    """Share of the iterations in which the learning rate rises linearly.
 
     ASSUME: the paper names no schedule; the 1,500 iterations of mmsegmentation's configs would outlast the selector's
     1,000."""
+    decay: Count | None
+    """Iteration at which the learning rate, which falls linearly after the warm-up, would reach 0; null is the last.
+
+    ASSUME: the paper names no schedule; with the 160,000 of the public configs the rate is nearly constant
+    (`config/pal4vst.yaml`)."""
+    rescale: Annotated[tuple[Factor, Factor], Field(strict=False)] | None
+    """Bounds of a random factor by which training images are rescaled before they are cropped; null for none.
+
+    ASSUME: none, because it changes how artifacts look; the public configs have 0.5 to 2 (`config/pal4vst.yaml`)."""
     amp: Precision
     """Mixed precision; null is float32.
 
@@ -70,8 +85,8 @@ class Training(Settings):
 class Detectors(Training):
     """How detectors are trained; `iterations` is of all but the region selection model.
 
-    ASSUME: images are flipped and cropped as in mmsegmentation's ADE20K training, without its rescaling and colour
-    distortion, which would change how artifacts look.
+    ASSUME: images are flipped and cropped as in mmsegmentation's ADE20K training, without its colour distortion, which
+    would change how artifacts look.
 
     ASSUME: test images are seen whole by both backbones, at the training's size.
     """

@@ -28,7 +28,7 @@ from blemish.data.digests import file_digest
 from blemish.data.files import atomic, atomic_folder, write_text
 from blemish.data.tensors import save
 from blemish.detection import checkpoints, curves, models  # noqa: F401  curves registers itself
-from blemish.detection.dataset import BatchSampler, SegmentationDataset
+from blemish.detection.dataset import CROP, BatchSampler, SegmentationDataset
 from blemish.detection.settings import Backbone, Training
 from blemish.errors import UserError
 
@@ -74,9 +74,7 @@ def train(
         "backbone": json.loads(json.dumps(backbone.model_dump(exclude_unset=True), sort_keys=True)),
         "classes": classes,
         "init": file_digest(init) if init and init.is_file() else None,  # `read` refuses a missing one
-        **training.model_dump(
-            mode="json", include={"iterations", "batch_size", "lr", "betas", "weight_decay", "warmup"}
-        ),
+        **training.model_dump(mode="json", exclude={"amp", "workers", "checkpoint_interval", "log_interval"}),
         "seed": seed,
         "amp": training.amp,
         "images": len(dataset),
@@ -90,6 +88,10 @@ def train(
     torch.manual_seed(seed)
     model = models.build(backbone, classes, synchronised=processes > 1 and device == "cuda")
     model.data_preprocessor._non_blocking = True  # mmseg's class does not take mmengine's option
+    if training.rescale:  # what became smaller is padded to the others' size; the loss leaves the padding out
+        dataset.rescale = training.rescale
+        model.data_preprocessor.size = tuple(min(side, CROP) for side in dataset.pair(0)[1].shape)
+        model.data_preprocessor.size_divisor = None
     if init is not None:
         checkpoints.initialise(model, checkpoints.read(init))
     batches = BatchSampler(
@@ -138,7 +140,7 @@ def _runner(
         train_dataloader=loader,
         train_cfg={"type": "ResumingLoop", "max_iters": training.iterations},
         optim_wrapper=optimisation(model, training),
-        param_scheduler=_schedule(training.iterations, round(training.warmup * training.iterations)),
+        param_scheduler=_schedule(training.decay or training.iterations, round(training.warmup * training.iterations)),
         default_hooks={
             "runtime_info": {"type": "Losses", "intervals": (training.log_interval, training.checkpoint_interval)},
             # Two, because mmengine removes the oldest before it writes the newest.
@@ -256,6 +258,9 @@ def optimisation(model: torch.nn.Module, training: Training) -> OptimWrapper:
         scale = "dynamic" if training.amp == "float16" else 1.0
         wrapper = {"type": "AmpOptimWrapper", "dtype": training.amp, "loss_scale": scale}
     undecayed = ("absolute_pos_embed", "relative_position_bias_table")  # and norms: as in mmseg's Swin config
+    faster = (
+        ("decode_head", "auxiliary_head") if training.head_lr != 1 else ()
+    )  # what is named here loses the norms' rule
     with models.silence():  # it reports on every tensor
         return build_optim_wrapper(
             model,
@@ -270,14 +275,17 @@ def optimisation(model: torch.nn.Module, training: Training) -> OptimWrapper:
                 },
                 "paramwise_cfg": {
                     "norm_decay_mult": 0.0,
-                    "custom_keys": {name: {"decay_mult": 0.0} for name in undecayed},
+                    "custom_keys": {
+                        **{name: {"decay_mult": 0.0} for name in undecayed},
+                        **{name: {"lr_mult": training.head_lr} for name in faster},
+                    },
                 },
             },
         )
 
 
-def _schedule(iterations: int, rises: int) -> list[dict]:
-    """Up linearly for `rises` iterations, then down to 0 linearly."""
+def _schedule(end: int, rises: int) -> list[dict]:
+    """Up linearly for `rises` iterations, then down linearly, to 0 at the iteration `end`."""
     rise = {"type": "LinearLR", "start_factor": 1e-6, "by_epoch": False, "begin": 0, "end": rises}
     fall = {
         "type": "PolyLR",
@@ -285,7 +293,7 @@ def _schedule(iterations: int, rises: int) -> list[dict]:
         "power": 1.0,
         "by_epoch": False,
         "begin": rises,
-        "end": iterations,
+        "end": end,
     }
     return [rise, fall] if rises else [fall]
 
