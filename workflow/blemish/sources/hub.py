@@ -124,12 +124,13 @@ def fetch_model(source: Model, destination: Path) -> None:
     Raises:
         UserError: the model cannot be fetched.
     """
-    from huggingface_hub import snapshot_download
     from huggingface_hub.utils import filter_repo_objects
 
     wanted = {"allow_patterns": PATTERNS, "ignore_patterns": OTHER_COPIES}
     folder, bring = local_path(source.repo), shutil.copyfile
     if folder is None:
+        from huggingface_hub import snapshot_download
+
         with _explained(source):
             folder, bring = Path(snapshot_download(source.repo, revision=source.revision, **wanted)), _link
         logger.info("%s at commit %s", source.repo, folder.name)
