@@ -48,11 +48,12 @@ def note(step):
 TRAIN_SETS = ["richhf-100", *config["pools"]]
 GPU = config["detectors"]["gpus"] if config["device"] == "cuda" else 0
 ONE_GPU = min(GPU, 1)
+SPLITS = [split for split, source in config["sources"]["richhf"]["records"].items() if source]
 SELECTOR_SEED = config["detectors"]["seeds"][0]
 
 
 wildcard_constraints:
-    split="train|test",
+    split="|".join(SPLITS),
     pool="|".join(config["pools"]),
     train_set="|".join(TRAIN_SETS),
     recipe="|".join(config["recipes"]),

@@ -1,6 +1,7 @@
 # Human labels (§4.1): RichHF-18k's maps become binary masks, 100 samples are drawn, the rest becomes a pool.
 # In:  <results>/sources/richhf/
 # Out: <results>/labels/{split}.parquet, sets/richhf-{split}.parquet, sets/richhf-100.parquet, pools/richhf-7701/
+#      `dev`, if the config names it, is made like the others by `snakemake <results>/sets/richhf-dev.parquet`.
 
 
 rule binarize:

@@ -1,6 +1,6 @@
 # Where everything comes from: RichHF-18k, its images, your own, the diffusion model, the pre-trained segmentation models.
 # In:  the network, or files named by `file:` in the config.
-# Out: <results>/sources/...
+# Out: <results>/sources/..., pools/..., of RichHF-18k the splits that the config names
 
 
 rule fetch_richhf:
@@ -114,8 +114,8 @@ use rule fetch_richhf as fetch_segmentation with:
 
 
 SOURCES = (
-    expand(rules.fetch_richhf.output, split=["train", "test"])
-    + expand(rules.fetch_richhf_images.output, split=["train", "test"])
+    expand(rules.fetch_richhf.output, split=SPLITS)
+    + expand(rules.fetch_richhf_images.output, split=SPLITS)
     + rules.draw_hps.output
     + [path for pool in OWN_POOLS for path in per_shard(rules.frame_images.output.pool, pool=pool)]
     + rules.fetch_diffusion.output

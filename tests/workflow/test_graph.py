@@ -34,6 +34,20 @@ def test_the_papers_graph_has_30_detectors_and_inverts_once(paper):
     assert counts["table"] == 4
 
 
+def test_the_dev_split_is_fetched_where_the_config_names_it_and_used_by_nothing_else(paper, tmp_path):
+    counts = jobs(snakemake("-n", "sources", folder=link_checkout(tmp_path)))
+    assert counts["fetch_richhf"] == counts["binarize"] == counts["fetch_richhf_images"] == 3
+    assert jobs(paper)["fetch_richhf"] == jobs(paper)["binarize"] == 2
+    mini = ["--configfile", "config/mini.yaml"]
+    counts = jobs(snakemake("-n", "sources", *mini, folder=tmp_path))
+    assert counts["fetch_richhf"] == counts["binarize"] == 2
+    done = snakemake("-n", "results/mini/sets/richhf-dev.parquet", *mini, folder=tmp_path)
+    assert done.returncode == 1 and "MissingRuleException" in said(done)
+    (tmp_path / "dev.yaml").write_text("sources: {richhf: {records: {dev: {url: 'file:dev.tfrecord'}}}}")
+    done = snakemake("-n", "results/mini/sets/richhf-dev.parquet", *mini, "dev.yaml", folder=tmp_path)
+    assert jobs(done)["join_richhf"] == 1
+
+
 def test_every_job_says_what_it_does(paper):
     messages = re.findall(r"^Job \d+: .{10,}", said(paper), re.MULTILINE)
     assert len(messages) == sum(jobs(paper).values()) - 1  # `all` does nothing

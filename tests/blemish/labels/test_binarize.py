@@ -85,7 +85,9 @@ def test_another_count_than_the_papers_is_a_warning_on_the_released_files(record
     with caplog.at_level(logging.WARNING):
         label(records, tmp_path / "a")
         assert caplog.text == ""  # 40 samples are not the released 15,810
-        monkeypatch.setattr(binarize, "RELEASED", {"train": 40})
+        monkeypatch.setattr(binarize, "RELEASED", {"train": 40, "dev": 40})
+        _, _, summary = label(records, tmp_path / "dev", split="dev")
+        assert caplog.text == "" and (summary["paper_samples"], summary["paper_kept"]) == (40, None)
         label(records, tmp_path / "a")
     assert "the paper kept 7801 of these samples, this policy keeps" in caplog.text
 

@@ -20,6 +20,8 @@ class Server(ThreadingHTTPServer):
             "cut" (half of what is announced comes), ("lie", n) (n bytes more are announced than come),
             "short" (half of the range that is asked for, honestly announced),
             "no-range" (the whole file whatever is asked), or None for nothing.
+        api_faults: statuses of the next requests to the hub's API, in order.
+        commit: the one that `main` is at.
         requests: (method, path, Range header, Authorization header) of all requests so far.
         sent: bytes of file contents sent so far.
         token: the only token let in, if any.
@@ -34,6 +36,8 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.files: dict[str, bytes] = {}
         self.faults: list = []
+        self.api_faults: list[int] = []
+        self.commit = COMMIT
         self.requests: list[tuple] = []
         self.sent = 0
         self.token: str | None = None
@@ -65,6 +69,8 @@ class Handler(BaseHTTPRequestHandler):
         if server.token and bearer != f"Bearer {server.token}":
             return self.reply(401, {"X-Error-Code": "GatedRepo", "X-Error-Message": "sign in"})
         if path.startswith("api/"):
+            if server.api_faults:
+                return self.reply(server.api_faults.pop(0))
             return self.answer_api(path, parse_qs(url.query))
         match = re.fullmatch(r"((?:datasets/)?[^/]+/[^/]+)/resolve/[^/]+/(.+)", path)
         name = f"{match[1]}/{match[2]}" if match else path
@@ -80,7 +86,7 @@ class Handler(BaseHTTPRequestHandler):
         if isinstance(fault, tuple) and fault[0] != "lie":
             return self.reply(*fault)
         etag = f'"{hashlib.md5(content).hexdigest()}"'
-        headers = {"ETag": etag, "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}
+        headers = {"ETag": etag, "X-Repo-Commit": server.commit, "Accept-Ranges": "bytes"}
         wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         status, part = 200, content
         if wanted and fault != "no-range" and self.headers.get("If-Range", etag) == etag:
@@ -126,9 +132,9 @@ class Handler(BaseHTTPRequestHandler):
             paths = paths or parse_qs(self.rest.decode()).get("paths", [])
             return self.reply_json([e for e in entries if e["path"] in paths])
         revision = rest.split("/revision/", 1)[1] if "/revision/" in rest else "main"
-        if revision not in ("main", COMMIT):
+        if revision not in ("main", self.server.commit):
             return self.reply(404, {"X-Error-Code": "RevisionNotFound"})
-        self.reply_json({"id": repo, "sha": COMMIT, "siblings": [{"rfilename": name} for name in below]})
+        self.reply_json({"id": repo, "sha": self.server.commit, "siblings": [{"rfilename": name} for name in below]})
 
     def reply_json(self, value):
         content = json.dumps(value).encode()

@@ -140,6 +140,16 @@ def test_an_announced_size_that_never_comes(source, out, server, waits):
     assert not out.exists()
 
 
+@pytest.mark.parametrize("faults", [[403], [503] * 20, [(302, {"Location": "/other?X-Signature=secret"})] * 50, []])
+def test_what_follows_an_address_is_neither_said_nor_logged(source, out, server, waits, caplog, capfd, faults):
+    server.faults = faults
+    url = source.url.replace("http://", "http://user:secret@")
+    with pytest.raises(UserError) as raised:
+        fetch_file(File(url=f"{url}?X-Signature=secret", bytes=1), out)
+    assert "/train.tfrecord" in str(raised.value) or "/other" in str(raised.value)
+    assert "secret" not in str(raised.value) + caplog.text + "".join(capfd.readouterr())
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [

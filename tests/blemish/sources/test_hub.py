@@ -4,11 +4,16 @@ The client reads its environment when it is imported, so each test runs it in an
 """
 
 import io
+import json
 import os
+import shutil
+import socket
+import ssl
 import subprocess
 import sys
 import tarfile
 
+import httpx2
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,6 +22,7 @@ from PIL import Image
 
 from blemish.data.records import encode_image, read_ids
 from blemish.errors import UserError
+from blemish.sources import hub
 from blemish.sources.hub import fetch_model, list_files
 from blemish.sources.settings import Model, Repository
 
@@ -40,11 +46,11 @@ FETCHED = [
 
 @pytest.fixture
 def client(server, tmp_path):
-    """Runs code with the hub's client in a new interpreter; returns what it printed last."""
+    """Runs code with the hub's client in a new interpreter; returns what it printed, and keeps its log as `run.log`."""
 
     def run(code: str, **environment: str) -> str:
         prelude = (
-            "import sys\nfrom pathlib import Path\n"
+            "import logging, sys\nfrom pathlib import Path\nlogging.basicConfig(level=logging.INFO)\n"
             "from blemish.errors import UserError\nfrom blemish.sources import hub\n"
             "from blemish.sources.settings import HPS, Images, Model, Repository\n"
             "hub.WAITS = (0, 0, 0)\n"
@@ -69,6 +75,7 @@ def client(server, tmp_path):
             timeout=120,
         )
         assert done.returncode == 0, done.stderr
+        run.log = done.stderr
         return done.stdout.strip()
 
     return run
@@ -106,7 +113,7 @@ def test_a_model_is_fetched_without_pickles_and_copies(client, model, server, tm
 
 def test_offline_the_cache_in_hf_home_is_used(client, model, server, tmp_path):
     sentence = client(FETCH, HF_HUB_OFFLINE="1")
-    assert "UserError: org/model at revision main cannot be reached: run `snakemake sources`" in sentence
+    assert "UserError: org/model at revision main is not in the cache, and HF_HUB_OFFLINE is set: run" in sentence
     assert not (tmp_path / "out").exists()
     client(FETCH)
     server.requests.clear()
@@ -116,7 +123,10 @@ def test_offline_the_cache_in_hf_home_is_used(client, model, server, tmp_path):
 
 def test_a_gated_model_wants_the_token(client, model, server, tmp_path):
     server.token = "hf_right"
-    assert "is gated: accept its terms on its page and set HF_TOKEN" in client(FETCH)
+    assert (
+        "is gated and answers 401: its licence is not accepted, or the token is missing or wrong: accept its terms on "
+        "its page and set HF_TOKEN" in client(FETCH)
+    )
     assert "set HF_TOKEN" in client(FETCH, HF_TOKEN="hf_wrong")
     assert client(FETCH, HF_TOKEN="hf_right") == ""
     assert files_below(tmp_path / "out") == FETCHED
@@ -125,8 +135,8 @@ def test_a_gated_model_wants_the_token(client, model, server, tmp_path):
 @pytest.mark.parametrize(
     ("repo", "revision", "sentence"),
     [
-        ("org/none", "main", "is not there, or not for you: check `repo`"),
-        ("org/model", "v9", "does not have this revision"),
+        ("org/none", "main", "answers 404: it is not there, or not for you: check `repo`"),
+        ("org/model", "v9", "answers 404: it does not have this revision"),
     ],
 )
 def test_wrong_names_are_said(client, model, repo, revision, sentence):
@@ -161,6 +171,81 @@ def test_a_refused_range_says_what_to_do(client, server, status):
     server.files["datasets/org/data/data/a.bin"] = DATA
     server.faults = [status]
     assert "accept its terms on its page and set HF_TOKEN" in client(READ)
+
+
+@pytest.mark.parametrize(
+    ("status", "sentence"),
+    [
+        (403, "answers 403 Forbidden: the token gives no access: accept its terms on its page and set HF_TOKEN"),
+        (404, "answers 404 Not Found: a file is missing there: check `repo` and `revision` in the config"),
+        (503, "answers 503 Service Unavailable: start again when the network or the hub is back"),
+    ],
+)
+@pytest.mark.parametrize("code", [FETCH, "hub.list_files(Repository(repo='org/model'), '*')"])
+def test_the_hubs_answer_is_said(client, model, server, status, sentence, code):
+    server.api_faults = [status] * 50
+    assert sentence in client(code)
+
+
+def test_a_hub_that_is_not_there_is_said(client, server):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{free.getsockname()[1]}"
+    sentence = "org/model at revision main cannot be reached, as the connection is refused: start again when"
+    assert sentence in client(FETCH, HF_ENDPOINT=address)
+    assert "cannot be reached, as TLS fails (" in client(FETCH, HF_ENDPOINT=server.url.replace("http:", "https:"))
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="makes a certificate")
+def test_a_certificate_that_is_not_trusted_is_said_at_once(client, server, tmp_path):
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    subprocess.run([*make, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    for code in (FETCH, READ):
+        sentence = client(code, HF_ENDPOINT=server.url.replace("http:", "https:"))
+        assert "cannot be reached, as its certificate is not trusted (" in sentence and "self-signed" in sentence
+
+
+def test_a_hub_that_does_not_answer_is_said():
+    data = Repository(repo="org/data")
+    with pytest.raises(UserError, match="cannot be reached, as it does not answer in time: "), hub._explained(data):
+        raise httpx2.ReadTimeout("") from TimeoutError()
+    with pytest.raises(UserError, match="cannot be reached, as no machine of its name is"), hub._explained(data):
+        raise httpx2.ConnectError("") from socket.gaierror()
+    with pytest.raises(ZeroDivisionError), hub._explained(data):
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("status", [403, 503])
+def test_signed_addresses_are_neither_said_nor_logged(client, server, status):
+    server.files["datasets/org/data/data/a.bin"] = server.files["signed/a.bin"] = DATA
+    signed = f"{server.url}/signed/a.bin?X-Signature=secret&Expires=1"
+    server.faults = [(302, {"Location": signed}), status] * 50
+    assert "UserError" in client(READ) and server.requests[-1][1] == "signed/a.bin"
+    assert "secret" not in client(READ) + client.log
+    server.faults = [(302, {"Location": signed}), "cut"] + [(302, {"Location": signed}), None] * 3
+    warn = f"logging.getLogger('huggingface_hub.any').warning('Retrying %s', '{signed}')"
+    assert client(f"{READ}\n{warn}").split() == ["70000", str(len(DATA) - 70_000), "True", "True"]
+    assert f"Retrying {server.url}/signed/a.bin\n" in client.log and "secret" not in client.log
+
+
+def test_the_commit_that_was_fetched_is_recorded_and_another_is_said(client, model, server, tmp_path):
+    ledger, first, second = tmp_path / "out.commit.json", server.commit, "f" * 40
+    unpinned = FETCH.replace("revision='main'", "revision=None")
+    client(unpinned)
+    assert json.loads(ledger.read_text()) == {"repo": "org/model", "commit": first}
+    client(unpinned)
+    assert "was fetched last" not in client.log
+    server.commit = second
+    client(unpinned)
+    assert client.log.count(f"org/model is at commit {second} and was at {first} when it was fetched last: ") == 1
+    assert json.loads(ledger.read_text()) == {"repo": "org/model", "commit": second}
+    server.commit = first
+    client(FETCH.replace("'main'", f"'{first}'"))
+    assert "was fetched last" not in client.log and json.loads(ledger.read_text())["commit"] == first
 
 
 def test_a_local_model_goes_the_same_way(tmp_path):
@@ -217,6 +302,7 @@ fetch_images(['u42'], 'train', Images(repo='org/mirror', missing_allowed=0), 4, 
 """
     assert client(code) == ""
     assert read_ids(tmp_path / "out.parquet") == ["u42"]
+    assert json.loads((tmp_path / "out.parquet.commit.json").read_text())["commit"] == server.commit
     assert server.sent < 0.1 * len(mirror)
 
 
@@ -245,3 +331,6 @@ hps.draw(source, 5, 0, 4, [Path('FOLDER/0.parquet')], Path('FOLDER/ledger.csv'))
     assert server.faults == []
     for name in ("0.parquet", "ledger.csv"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    server.commit = "f" * 40
+    assert client(code.replace("FOLDER", "b")) == ""
+    assert f"org/hps is at commit {server.commit} and was at " in client.log

@@ -56,6 +56,18 @@ def source(folder, missing_allowed=0.0) -> Images:
     return Images(repo=f"file:{folder}", missing_allowed=missing_allowed)
 
 
+@pytest.mark.parametrize("files", ["dev", "validation", "train"])
+def test_the_dev_images_are_found_where_a_mirror_has_them(tmp_path, files):
+    write_joined(tmp_path, 0, 20)
+    part = tmp_path / "data" / "train-00000-of-00001.parquet"
+    part.rename(part.with_name(part.name.replace("train", files)))
+    fetch_images(["u7"], "dev", source(tmp_path), 8, tmp_path / "out.parquet")
+    [record] = read_records(tmp_path / "out.parquet")
+    assert record.source == "richhf:dev/u7"
+    with pytest.raises(UserError, match=r"holds nothing like data/test-\*\.parquet: check"):
+        fetch_images(["u7"], "test", source(tmp_path), 8, tmp_path / "out.parquet")
+
+
 @pytest.mark.parametrize("layout", ["joined", "pick-a-pic"])
 def test_both_layouts_give_the_wanted_images(tmp_path, layout):
     if layout == "joined":

@@ -25,7 +25,7 @@ from blemish.labels.settings import Ambiguous, Labels
 
 SCORES = ("aesthetics_score", "artifact_score", "misalignment_score", "overall_score")
 PAPER_KEPT = {"train": 7801, "test": 500}  # §4.1
-RELEASED = {"train": 15810, "test": 955}  # records of the published files
+RELEASED = {"train": 15810, "test": 955, "dev": 995}  # records of the published files
 COLUMNS = ("id", "annotators", "evidence", "kept", "reason", "by_plateaus", "by_scores", "plateaus")
 UNUSABLE = ("unreadable_map", "unusable_name")
 BATCH = 64  # records that a process analyses at a time
@@ -63,7 +63,7 @@ def label_split(
 
     Args:
         tfrecords: the split's TFRecord files.
-        split: "train" or "test", for the comparison with the paper's counts.
+        split: "train", "test" or "dev", for the comparison with the paper's counts, which it does not give for "dev".
         policy: which samples are kept.
         labels: Parquet to write, records of the kept samples with id and mask, at the map's size.
         audit: CSV to write, one row per sample in file order: `COLUMNS`.
@@ -106,7 +106,7 @@ def label_split(
     report = _summarize(split, policy, unusable, evidence) | {"levels": levels.tolist()}
     write_text(summary, json.dumps(report, indent=1) + "\n")
     logger.info("%s: %d of %d samples kept; %s", split, report["kept"], report["samples"], report["reasons"])
-    if report["samples"] == RELEASED.get(split) and report["kept"] != PAPER_KEPT[split]:
+    if report["samples"] == RELEASED.get(split) and report["kept"] != PAPER_KEPT.get(split, report["kept"]):
         logger.warning(
             "the paper kept %d of these samples, this policy keeps %d; %s names the counts of every policy",
             *(PAPER_KEPT[split], report["kept"], summary),

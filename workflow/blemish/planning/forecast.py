@@ -64,7 +64,7 @@ def sizes(config: Mapping) -> Sizes:
     if folder:
         reduction = 2 ** (len(json.loads((folder / "vae/config.json").read_text())["block_out_channels"]) - 1)
     weights = _bytes(results.glob("detectors/*/human/*/*/weights.safetensors"))
-    records = config["sources"]["richhf"]["records"].values()
+    records = filter(None, config["sources"]["richhf"]["records"].values())
     return Sizes(
         images=images,
         image=_bytes_per_row(results.glob("pools/*/*.parquet")) or PNG * pixels,
@@ -73,7 +73,10 @@ def sizes(config: Mapping) -> Sizes:
         weights=weights[0] if weights else DETECTOR_BYTES,
         sources=sum(_bytes(folder.rglob("*")) if folder else [MODEL_BYTES])
         + sum(_bytes(results.glob("sources/segmentation/*")) or [DETECTOR_BYTES] * len(config["backbones"]))
-        + sum(_bytes(results.glob("sources/richhf/*.tfrecord")) or [record["bytes"] or 0 for record in records]),
+        + sum(
+            _bytes(results.glob("sources/richhf/*.tfrecord"))
+            or [record.get("bytes") or 0 for record in records if record]
+        ),
     )
 
 

@@ -57,6 +57,7 @@ def draw(
     Raises:
         UserError: tars are missing, are damaged, or hold too few images.
     """
+    named, source = source, hub.pin(source)
     tars = hub.list_files(source, "data/*.tar")
     if len(tars) < source.tars:
         raise UserError(f"{source.repo} has {len(tars)} tars, and sources.hps.tars asks for {source.tars}.")
@@ -76,6 +77,7 @@ def draw(
         parts.append(part)
     write_shards(pool, read_records(parts))
     write_text(ledger, ",".join(LEDGER) + "\n" + "".join(part.with_suffix(".csv").read_text() for part in parts))
+    hub.record_commit(named, source.revision, ledger)
     shutil.rmtree(state)
 
 

@@ -45,6 +45,11 @@ class _MayPass(Exception):
         self.wait = wait
 
 
+def public(text: object) -> str:
+    """A text without what may be secret in its addresses: user and password, and what follows a `?`."""
+    return re.sub(r"(?<=://)[^/\s@]+@|(?<=[\w/.%~-])\?[^\s'\")>]+", "", str(text))
+
+
 def download(url: str, destination: Path, verify: Callable[[Path], None]) -> None:
     """Downloads `url` to `destination`, which appears whole and verified, or not at all.
 
@@ -78,7 +83,7 @@ def download(url: str, destination: Path, verify: Callable[[Path], None]) -> Non
             refused = destination.with_name(f"{destination.name}.refused")
             os.replace(part, refused)
             raise UserError(
-                f"what {url} sent is not the file that the config names: {fault}; it lies at {refused} and is "
+                f"what {public(url)} sent is not the file that the config names: {fault}; it lies at {refused} and is "
                 "not used; name another mirror, or correct the size and hash in the config."
             )
         os.replace(part, destination)
@@ -110,12 +115,13 @@ def _fetch(url: str, part: Path) -> None:
                 return
             except requests.exceptions.SSLError as error:
                 raise UserError(
-                    f"the certificate of {url} is not trusted ({error}): install it, or name another mirror."
+                    f"the certificate of {public(url)} is not trusted ({public(error)}): install it, or name another "
+                    "mirror."
                 ) from error
             except (_MayPass, requests.RequestException, urllib3.exceptions.HTTPError) as error:
                 if isinstance(error, ValueError):  # how requests marks an address that cannot be right
                     raise UserError(
-                        f"{url} is not an address to download from ({error}): correct it in the config."
+                        f"{public(url)} is not an address to download from ({public(error)}): correct it in the config."
                     ) from error
                 failures = 1 if file.tell() > furthest else failures + 1
                 furthest = max(furthest, file.tell())
@@ -154,14 +160,14 @@ def _request(session: requests.Session, url: str, file: BinaryIO, version: str |
             wait = None
         raise _MayPass(f"it answered {status} {response.reason}", wait)
     what = WHAT_TO_DO.get(status, "correct the address in the config, or name another mirror")
-    raise UserError(f"{url} answered {status}: {what}.")
+    raise UserError(f"{public(url)} answered {status}: {what}.")
 
 
 def _receive(response: requests.Response, file: BinaryIO) -> None:
     have, total = file.tell(), _total(response)
     if total is not None and total - have > shutil.disk_usage(Path(file.name).parent).free:
         raise OSError(errno.ENOSPC, f"{total - have:,} bytes are to come")
-    name = response.url.rpartition("/")[2]
+    name = public(response.url).rpartition("/")[2]
     with response, tqdm(desc=name, total=total, initial=have, unit="B", unit_scale=True, mininterval=1) as bar:
         while chunk := response.raw.read1(CHUNK):  # iter_content would drop what came of a chunk that broke off
             file.write(chunk)
@@ -178,10 +184,10 @@ def _wait(url: str, error: Exception, failures: int, have: int) -> None:
         seconds = error.wait
     if failures == ATTEMPTS or seconds > LONGEST_WAIT:
         raise UserError(
-            f"{url} failed {failures} times in a row ({error}) and {have:,} bytes are here: start again when "
-            "the network or the server is back; what has come is kept."
+            f"{public(url)} failed {failures} times in a row ({public(error)}) and {have:,} bytes are here: start "
+            "again when the network or the server is back; what has come is kept."
         ) from error
-    logger.warning("%s: %s; attempt %d of %d in %.0f s", url, error, failures + 1, ATTEMPTS, seconds)
+    logger.warning("%s: %s; attempt %d of %d in %.0f s", public(url), public(error), failures + 1, ATTEMPTS, seconds)
     time.sleep(seconds)
 
 

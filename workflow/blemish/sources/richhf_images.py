@@ -26,6 +26,7 @@ JOINED = [("filename", "image")]
 PICK_A_PIC = [("image_0_uid", "jpg_0"), ("image_1_uid", "jpg_1")]
 PROMPT = "caption"
 NAMED = 20  # missing images that the log names
+DEV = ("dev", "validation", "train")  # splits of a mirror that may hold RichHF's dev images; Pick-a-Pic's are in train
 
 logger = logging.getLogger("blemish.images")
 
@@ -37,7 +38,7 @@ def fetch_images(ids: Sequence[str], split: str, source: Images, size: int, out:
 
     Args:
         ids: the images wanted; a mirror's id is the stem of its file name, or the uid.
-        split: the mirror's files are `data/{split}-*.parquet`.
+        split: the mirror's files are `data/{split}-*.parquet`; for "dev" those of the first of `DEV` that it has.
         source: the mirror, and the share of the images that it may lack.
         size: pixels.
         out: the shard to write.
@@ -46,10 +47,13 @@ def fetch_images(ids: Sequence[str], split: str, source: Images, size: int, out:
         UserError: more than the share `missing_allowed` is missing or cannot be read.
     """
     wanted = set(ids)
+    files = [f"data/{name}-*.parquet" for name in (DEV if split == "dev" else (split,))]
+
+    pinned = hub.pin(source)
 
     def records() -> Iterator[Record]:
-        for name in hub.list_files(source, f"data/{split}-*.parquet"):
-            for id_, content, prompt in _rows(source, name, wanted):
+        for name in hub.list_files(pinned, *files):
+            for id_, content, prompt in _rows(pinned, name, wanted):
                 try:
                     pixels = scale(decode_rgb(content), size)
                 except ValueError as error:
@@ -69,6 +73,7 @@ def fetch_images(ids: Sequence[str], split: str, source: Images, size: int, out:
             f"{source.repo} lacks {len(wanted)} of the {len(ids)} images of RichHF's {split} split, "
             f"such as {min(wanted)}: give another mirror, or raise sources.richhf.images.missing_allowed."
         )
+    hub.record_commit(source, pinned.revision, out)
 
 
 def _rows(source: Images, name: str, wanted: set[str]) -> Iterator[tuple[str, bytes, str]]:

@@ -27,6 +27,8 @@ class Records(Settings):
     """The training split."""
     test: File
     """The test split."""
+    dev: File | None = None
+    """The development split, for choosing thresholds; null leaves it out."""
 
 
 class Repository(Settings):
@@ -35,7 +37,8 @@ class Repository(Settings):
     repo: Text
     """Its name on the hub, or `file:` and a folder."""
     revision: str | None = None
-    """Its revision; null is the newest."""
+    """Its revision; null is the newest. The commit that was fetched is recorded beside what was made of it, in
+    `*.commit.json`, and a later fetch of another is said in its log."""
 
 
 class Images(Repository):
@@ -43,7 +46,7 @@ class Images(Repository):
 
     repo: Text
     """A data set of the hub with columns filename, image, caption (or Pick-a-Pic's), or `file:` and a folder with
-    `data/{split}-*.parquet`."""
+    `data/{split}-*.parquet`; the images of `dev` are sought in `validation` and `train` too."""
     missing_allowed: Share
     """Share of images that may be missing or unreadable before the run stops; 0 is strict."""
 
