@@ -191,6 +191,8 @@ def test_a_parameter_of_another_method(folder):
         (("pools", "hps", "shards"), 10001, "10001 parts of only 10000 images"),
         (("pools", "hps", "shards"), 0, "is 0; allowed: integer, from 1"),
         (("detectors", "gpus"), 3, "cannot share a detectors.batch_size of 8"),
+        (("detectors", "decay"), 1000, "still rises until iteration 1000"),
+        (("detectors", "rescale"), [2.0, 0.5], "the smaller factor first"),
         (("device",), "cpu", "detectors.amp is bfloat16, and must be null"),
         (("detectors", "lr"), "6e-5", "as a number: 6.0e-05"),
         (("figures",), {5: 6}, "5, which is not text"),
