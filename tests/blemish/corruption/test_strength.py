@@ -41,6 +41,14 @@ def test_a_change_is_seen_where_it_is():
     assert inverse["psnr_inside"] == math.inf and inverse["changed"] == 0
 
 
+def test_the_share_of_the_change_outside_the_mask():
+    clean, corrupted, mask = a_pair()
+    corrupted[8:16, 8:16] += 30  # 64 pixels inside
+    corrupted[0:4, 0:4] -= 40  # 16 outside
+    assert compare(clean, corrupted, mask)["outside"] == pytest.approx(16 * 40 / (16 * 40 + 64 * 30))
+    assert math.isnan(compare(clean, clean, mask)["outside"])
+
+
 def test_an_empty_mask_has_no_inside():
     clean, corrupted, mask = a_pair()
     measures = compare(clean, corrupted, np.zeros_like(mask))

@@ -25,6 +25,8 @@ def test_the_strength_table_leaves_out_images_without_a_region(tmp_path, strengt
         mask_fraction=[0, 0.1, 0.2, 0.3],
         changed=[np.nan, 0.01, 0.5, 0.9],
         psnr_inside=[np.nan, np.inf, 20, 10],
+        left_out=[1.0, 0.0, 0.0, 0.0],
+        label_iou=[np.nan, 0.5, 0.75, 1.0],
     )
     paths = [tmp_path / "0.csv", tmp_path / "1.csv"]
     frame.iloc[:2].drop(columns="part").to_csv(paths[0], index=False)
@@ -34,4 +36,4 @@ def test_the_strength_table_leaves_out_images_without_a_region(tmp_path, strengt
     assert (row.images, row.empty_masks, row.psnr_inside) == (4, 1, 20)
     assert row.mask_fraction == pytest.approx(0.2) and row.latent_distance == pytest.approx(0.4)
     assert row.visibly_changed == pytest.approx(2 / 3)
-    assert r"| blur\_30 | 4 | 1 | 20.0% | 66.7% | 20.0 |" in to_markdown(table)
+    assert r"| blur\_30 | 4 | 1 | 20.0% | 25.0% | 0.750 | 25.0% | 66.7% | 20.0 |" in to_markdown(table)

@@ -18,6 +18,9 @@ COLUMNS = {
     "images": ("Images", str),
     "empty_masks": ("No region", str),
     "mask_fraction": ("Region", "{:.1%}".format),
+    "left_out": ("Left out", "{:.1%}".format),
+    "label_iou": ("Label IoU", "{:.3f}".format),
+    "outside": ("Change outside", "{:.1%}".format),
     "visibly_changed": ("Visibly changed", "{:.1%}".format),
     "psnr_inside": ("PSNR inside", "{:.1f}".format),
     "psnr_outside": ("PSNR outside", "{:.1f}".format),
@@ -27,6 +30,8 @@ COLUMNS = {
 }
 LEGEND = (
     "Corrupted images against the clean ones' reconstructions, inside and outside the selected region. "
+    "Left out: share of the selected pixels in marks too small for the latent grid, which the label lacks. Label IoU: of "
+    "the label and the corrupted latent cells. Change outside: share of the absolute differences outside the label. "
     f"Visibly changed: share of the images with a region in which at least {VISIBLE:.0%} of its pixels are. "
     "PSNR in dB: median over the images, as it is infinite where nothing differs; all other columns: means."
 )
@@ -59,7 +64,7 @@ def strength_table(csvs: Mapping[str, Sequence[str | PathLike]]) -> pd.DataFrame
 
     Returns:
         Columns `recipe`, `images`, `empty_masks` (images whose mask selects nothing: passed through, and left
-        out of the measures), `mask_fraction`, `visibly_changed` (shares of 1), `psnr_inside`, `psnr_outside`
+        out of the measures), `mask_fraction`, `left_out`, `outside`, `visibly_changed` (shares of 1), `label_iou`, `psnr_inside`, `psnr_outside`
         (dB, medians), `ssim_inside`, `ssim_outside`, `latent_distance` (means).
     """
     rows = []
@@ -69,6 +74,11 @@ def strength_table(csvs: Mapping[str, Sequence[str | PathLike]]) -> pd.DataFrame
         counts = {"recipe": recipe, "images": len(strength), "empty_masks": len(strength) - len(region)}
         shares = {
             "mask_fraction": region["mask_fraction"].mean(),
+            "left_out": strength["left_out"].mean(),
+            **region[["label_iou", "outside"]].mean(),
+            "left_out": strength["left_out"].mean(),
+            "label_iou": region["label_iou"].mean(),
+            "outside": region["outside"].mean(),
             "visibly_changed": (region["changed"] >= VISIBLE).mean(),
         }
         medians = region[["psnr_inside", "psnr_outside"]].median()
