@@ -105,13 +105,13 @@ def read_records(
         paths: a shard, or several.
         columns: the fields to read; the others get their defaults (None for image and mask).
             `id` is always read.
-        where: which ids to yield; all by default. The images of others are not decoded.
+        where: which ids to yield; all by default. Only the row groups that hold such are read.
 
     Raises:
         UserError: a shard is missing, damaged or not a Parquet file of records.
     """
     wanted = [name for name in SCHEMA.names if columns is None or name in columns or name == "id"]
-    for path, row in _rows(paths, wanted):
+    for path, row in _rows(paths, wanted, where):
         if where is None or where(row["id"]):
             with explained(f"{path}, image {row['id']},"):
                 row["image"] = decode_image(row["image"]["bytes"]) if row.get("image") else None
@@ -263,15 +263,20 @@ def _encode(record: Record) -> dict:
     return {**vars(record), "image": image, "mask": mask}
 
 
-def _rows(paths: Paths, columns: list[str]) -> Iterator[tuple[str | PathLike, dict]]:
-    """Every row as a dictionary, images still encoded, with the shard that it is of."""
+def _rows(
+    paths: Paths, columns: list[str], where: Callable[[str], bool] | None = None
+) -> Iterator[tuple[str | PathLike, dict]]:
+    """Every row of the row groups that hold a wanted id, with its shard; images stay encoded."""
     for path in [paths] if isinstance(paths, str | PathLike) else paths:
         with explained(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
             if missing := {*columns} - {*file.schema_arrow.names}:
                 raise UserError(
                     f"{path} is not a set of records: it has no column {', '.join(sorted(missing))}. Name another file."
                 )
-            for batch in file.iter_batches(batch_size=ROWS_PER_GROUP, columns=columns):
+            groups = range(file.num_row_groups)
+            if where is not None:
+                groups = [i for i in groups if any(map(where, file.read_row_group(i, ["id"])["id"].to_pylist()))]
+            for batch in file.iter_batches(batch_size=ROWS_PER_GROUP, row_groups=groups, columns=columns):
                 yield from ((path, row) for row in batch.to_pylist())
 
 
