@@ -97,7 +97,8 @@ def test_signal_and_noise_have_unit_variance_together(n):
 def test_what_inversion_needs_may_be_said_or_left_out_but_not_contradicted(key, wanted, other):
     left_out = {k: v for k, v in STABLE_DIFFUSION.items() if k != key}
     assert Schedule.from_config(left_out | {key: wanted}, 50) == Schedule.from_config(left_out, 50)
-    with pytest.raises(UserError, match=rf"{key}: {other}, .* needs {wanted}\. Choose .*, such as Stable Diffusion 1\.5"):
+    said = rf"{key}: {other}, .* needs {wanted}\. Choose .*, such as Stable Diffusion 1\.5"
+    with pytest.raises(UserError, match=said):
         Schedule.from_config(left_out | {key: other}, 50)
 
 
