@@ -154,6 +154,14 @@ def test_the_slurm_profile_gives_every_rule_with_a_gpu_its_memory_and_time():
         assert {"runtime", "mem_mb"} <= asked[rule].keys()
 
 
+def test_every_job_that_fetches_or_can_take_a_gpu_records_its_time_and_memory():
+    text = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
+    rules = re.findall(r"^(?:use )?rule (?:\w+ as )?(\w+)(?: with)?:\n(.*?)(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL)
+    recorded = {name for name, body in rules if f'benchmark:\n        "<results>/benchmarks/{name}' in body}
+    fetching = {name for name, _ in rules if name.startswith(("fetch_", "draw_hps"))}
+    assert len(fetching) == 5 and gpu_rules() | fetching <= recorded
+
+
 def test_the_readme_shows_the_graph():
     done = snakemake("show_tables", "--rulegraph", "mermaid-js", "--configfile", "config/mini.yaml")
     assert edges((ROOT / "README.md").read_text()) == edges(done.stdout) != set()
