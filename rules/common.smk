@@ -75,9 +75,23 @@ def require_gpus():
         pytorch.require()
 
 
+def require_sources():
+    """Asks for what is to be fetched from outside, before the first job; BLEMISH_NO_PREFLIGHT=1 leaves it out."""
+    fetched = [job for job in workflow.dag.needrun_jobs() if is_from_outside(job.params.get("source"))]
+    if fetched and not workflow.touch and not os.environ.get("BLEMISH_NO_PREFLIGHT"):
+        from blemish.planning import preflight  # the hub's client, for runs that fetch something alone
+
+        preflight.require_sources(config, {str(path) for job in fetched for path in job.output})
+
+
+def is_from_outside(source):
+    return source is not None and not source.get("url", source.get("repo")).startswith("file:")
+
+
 onstart:
     try:
         require_gpus()
+        require_sources()
     except UserError as error:
         raise WorkflowError(str(error)) from None
     note(record.start)

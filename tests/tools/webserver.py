@@ -4,10 +4,9 @@ import hashlib
 import json
 import re
 import threading
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
-
-import pytest
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -21,6 +20,7 @@ class Server(ThreadingHTTPServer):
             "short" (half of the range that is asked for, honestly announced),
             "no-range" (the whole file whatever is asked), or None for nothing.
         api_faults: statuses of the next requests to the hub's API, in order.
+        answers: path -> the status that every request for it is answered with, or (status, headers).
         commit: the one that `main` is at.
         requests: (method, path, Range header, Authorization header) of all requests so far.
         sent: bytes of file contents sent so far.
@@ -37,6 +37,7 @@ class Server(ThreadingHTTPServer):
         self.files: dict[str, bytes] = {}
         self.faults: list = []
         self.api_faults: list[int] = []
+        self.answers: dict[str, int | tuple] = {}
         self.commit = COMMIT
         self.requests: list[tuple] = []
         self.sent = 0
@@ -74,6 +75,9 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer_api(path, parse_qs(url.query))
         match = re.fullmatch(r"((?:datasets/)?[^/]+/[^/]+)/resolve/[^/]+/(.+)", path)
         name = f"{match[1]}/{match[2]}" if match else path
+        if name in server.answers:
+            answer = server.answers[name]
+            return self.reply(*answer) if isinstance(answer, tuple) else self.reply(answer)
         if name not in server.files:
             return self.reply(404, {"X-Error-Code": "EntryNotFound"})
         self.send_file(server.files[name], body)
@@ -134,7 +138,8 @@ class Handler(BaseHTTPRequestHandler):
         revision = rest.split("/revision/", 1)[1] if "/revision/" in rest else "main"
         if revision not in ("main", self.server.commit):
             return self.reply(404, {"X-Error-Code": "RevisionNotFound"})
-        self.reply_json({"id": repo, "sha": self.server.commit, "siblings": [{"rfilename": name} for name in below]})
+        siblings = [{"rfilename": name, "size": len(content)} for name, content in below.items()]
+        self.reply_json({"id": repo, "sha": self.server.commit, "siblings": siblings})
 
     def reply_json(self, value):
         content = json.dumps(value).encode()
@@ -151,8 +156,9 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
 
-@pytest.fixture
-def server():
+@contextmanager
+def serving():
+    """A server that runs as long as the block."""
     running = Server()
     thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
