@@ -5,7 +5,7 @@ CORES ?= all
 CONFIG ?= config/mini.yaml
 MINI = --configfile config/mini.yaml
 
-.PHONY: demo test test-long test-slurm rehearsal rehearsal-narrow mutation lint format paper status report forecast graph docs gpus miniworld lock clean
+.PHONY: demo test test-long test-slurm rehearsal rehearsal-narrow mutation lint format paper status report forecast preflight graph docs gpus miniworld lock clean
 
 demo: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) $(MINI)
@@ -55,6 +55,9 @@ report: .venv/installed
 
 forecast: .venv/installed
 	PYTHONPATH=workflow $(BIN)/python -m blemish.planning.forecast $(CONFIG)
+
+preflight: .venv/installed
+	PYTHONPATH=workflow $(BIN)/python -m blemish.planning.preflight $(CONFIG)
 
 graph: .venv/installed
 	$(BIN)/snakemake show_tables --rulegraph mermaid-js $(MINI) | grep -v -e style -e title -e "^---"

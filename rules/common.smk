@@ -12,7 +12,7 @@ os.environ.update(PYTHONPATH=os.pathsep.join([sys.path[0], *filter(None, [os.env
 from blemish import experiments, steps
 from blemish.config.check import check
 from blemish.errors import UserError, explain
-from blemish.jobs import devices, locks, record
+from blemish.jobs import devices, locks, pytorch, record
 from blemish.jobs.fingerprint import canonical, fingerprint
 
 given = workflow.overwrite_configfiles
@@ -65,10 +65,33 @@ wildcard_constraints:
     n=r"\d+",
 
 
+def require_gpus():
+    """Checks that the jobs to run here will get the GPUs that they ask for, and can use them."""
+    local, asked_for = workflow.local_exec and not workflow.touch, devices.asked_for(workflow.dag)
+    promised = getattr(workflow.global_resources.get("gpu"), "value", None)
+    devices.require(promised or None, local, asked_for)
+    own_interpreter = not workflow.deployment_settings.deployment_method  # of conda's environments nothing is known
+    if asked_for and local and own_interpreter and config["device"] == "cuda":
+        pytorch.require()
+
+
+def require_sources():
+    """Asks for what is to be fetched from outside, before the first job; BLEMISH_NO_PREFLIGHT=1 leaves it out."""
+    fetched = [job for job in workflow.dag.needrun_jobs() if is_from_outside(job.params.get("source"))]
+    if fetched and not workflow.touch and not os.environ.get("BLEMISH_NO_PREFLIGHT"):
+        from blemish.planning import preflight  # the hub's client, for runs that fetch something alone
+
+        preflight.require_sources(config, {str(path) for job in fetched for path in job.output})
+
+
+def is_from_outside(source):
+    return source is not None and not source.get("url", source.get("repo")).startswith("file:")
+
+
 onstart:
     try:
-        promised = getattr(workflow.global_resources.get("gpu"), "value", None)
-        devices.require((promised or None) if GPU else 0, local=workflow.local_exec, per_job=GPU)
+        require_gpus()
+        require_sources()
     except UserError as error:
         raise WorkflowError(str(error)) from None
     note(record.start)

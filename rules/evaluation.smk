@@ -12,6 +12,8 @@ rule evaluate:
         per_image="<results>/detectors/{train_set}/{supervision}/{backbone}/seed-{seed}/per_image.parquet",
     log:
         "<results>/logs/evaluate/{train_set}/{supervision}/{backbone}/seed-{seed}.log",
+    benchmark:
+        "<results>/benchmarks/evaluate/{train_set}/{supervision}/{backbone}/seed-{seed}.tsv"
     conda:
         "../environment.yml"
     threads: 1
@@ -36,6 +38,8 @@ rule predict:
         "<results>/detectors/{train_set}/{supervision}/{backbone}/seed-{seed}/probabilities.parquet",
     log:
         "<results>/logs/predict/{train_set}/{supervision}/{backbone}/seed-{seed}.log",
+    benchmark:
+        "<results>/benchmarks/predict/{train_set}/{supervision}/{backbone}/seed-{seed}.tsv"
     conda:
         "../environment.yml"
     threads: 1

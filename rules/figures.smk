@@ -97,6 +97,8 @@ rule figure_initial:
         picture("figure6", "Corruption", figure="Figure 6"),
     log:
         "<results>/logs/figure_initial.log",
+    benchmark:
+        "<results>/benchmarks/figure_initial.tsv"
     conda:
         "../environment.yml"
     resources:

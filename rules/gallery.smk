@@ -18,6 +18,8 @@ rule gallery:
         "<results>/gallery.html",
     log:
         "<results>/logs/gallery.log",
+    benchmark:
+        "<results>/benchmarks/gallery.tsv"
     conda:
         "../environment.yml"
     threads: 1

@@ -8,6 +8,8 @@ rule fetch_richhf:
         "<results>/sources/richhf/{split}.tfrecord",
     log:
         "<results>/logs/fetch_richhf/{split}.log",
+    benchmark:
+        "<results>/benchmarks/fetch_richhf/{split}.tsv"
     localrule: True
     conda:
         "../environment.yml"
@@ -27,6 +29,8 @@ rule fetch_richhf_images:
         "<results>/sources/richhf/images-{split}.parquet",
     log:
         "<results>/logs/fetch_richhf_images/{split}.log",
+    benchmark:
+        "<results>/benchmarks/fetch_richhf_images/{split}.tsv"
     localrule: True
     conda:
         "../environment.yml"
@@ -46,6 +50,8 @@ rule draw_hps:
         ledger="<results>/pools/hps/ledger.csv",
     log:
         "<results>/logs/draw_hps.log",
+    benchmark:
+        "<results>/benchmarks/draw_hps.tsv"
     localrule: True
     conda:
         "../environment.yml"
@@ -89,6 +95,8 @@ rule fetch_diffusion:
         directory("<results>/sources/diffusion"),
     log:
         "<results>/logs/fetch_diffusion.log",
+    benchmark:
+        "<results>/benchmarks/fetch_diffusion.tsv"
     localrule: True
     conda:
         "../environment.yml"
@@ -106,6 +114,8 @@ use rule fetch_richhf as fetch_segmentation with:
         "<results>/sources/segmentation/{backbone}.weights",
     log:
         "<results>/logs/fetch_segmentation/{backbone}.log",
+    benchmark:
+        "<results>/benchmarks/fetch_segmentation/{backbone}.tsv"
     params:
         source=lookup("{backbone}/weights", within=config["backbones"]),
         code=fingerprint("scripts/fetch_file.py"),

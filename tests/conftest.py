@@ -1,10 +1,11 @@
-"""What tests share: the package for the interpreters that they start, one thread, a diffusion model, a shard."""
+"""What tests share: the package for the interpreters that they start, one thread, a model, a web server, a shard."""
 
 import os
 from pathlib import Path
 
 import hypothesis
 import pytest
+from server import Server, serving
 
 os.environ["PYTHONPATH"] = str(Path(__file__).parents[1] / "workflow")
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -77,6 +78,12 @@ def engine(diffusion):
     from blemish.corruption.engine import Engine
 
     return Engine(diffusion, steps=50, seed=5, batch_size=2)
+
+
+@pytest.fixture
+def server():
+    with serving(Server()) as running:
+        yield running
 
 
 @pytest.fixture

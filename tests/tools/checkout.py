@@ -18,13 +18,14 @@ def link_checkout(folder):
     return folder
 
 
-def snakemake(*arguments, folder=ROOT, timeout=900):
+def snakemake(*arguments, folder=ROOT, timeout=900, **environment):
+    """A finished Snakemake on a machine without a GPU, unless `environment` says otherwise."""
     return subprocess.run(
         [SNAKEMAKE, *map(str, arguments)],
         cwd=folder,
         capture_output=True,
         text=True,
-        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
+        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""} | environment,
         timeout=timeout,
     )
 

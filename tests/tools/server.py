@@ -23,6 +23,7 @@ class Server(ThreadingHTTPServer):
             "short" (half of the range that is asked for, honestly announced),
             "no-range" (the whole file whatever is asked), or None for nothing.
         api_faults: statuses of the next requests to the hub's API, in order.
+        answers: path -> the status that every request for it is answered with, or (status, headers).
         commit: the one that `main` is at.
         requests: (method, path, Range header, Authorization header) of all requests so far.
         sent: bytes of file contents sent so far.
@@ -39,6 +40,7 @@ class Server(ThreadingHTTPServer):
         self.files: dict[str, bytes | Path] = {}
         self.faults: list = []
         self.api_faults: list[int] = []
+        self.answers: dict[str, int | tuple] = {}
         self.commit = COMMIT
         self.requests: list[tuple] = []
         self.sent = 0
@@ -76,6 +78,9 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer_api(path, parse_qs(url.query))
         match = re.fullmatch(r"((?:datasets/)?[^/]+/[^/]+)/resolve/[^/]+/(.+)", path)
         name = f"{match[1]}/{match[2]}" if match else path
+        if name in server.answers:
+            answer = server.answers[name]
+            return self.reply(*answer) if isinstance(answer, tuple) else self.reply(answer)
         if name not in server.files:
             return self.reply(404, {"X-Error-Code": "EntryNotFound"})
         self.send_file(server.files[name], body)

@@ -62,6 +62,38 @@ def test_without_a_gpu_the_paper_ends_with_one_sentence(tmp_path):
         assert "Traceback" not in said(done)
 
 
+def test_a_target_without_a_gpu_job_needs_no_gpu(tmp_path):
+    """The paper's device, the mini world's files: `snakemake sources` runs where downloads do."""
+    link_checkout(tmp_path)
+    (tmp_path / "cuda.yaml").write_text("device: cuda")
+    configs = ["--configfile", "config/mini.yaml", "config/test.yaml", "cuda.yaml"]
+    done = snakemake("sources", "--cores", "2", *configs, folder=tmp_path)
+    assert done.returncode == 0, said(done)
+    assert (tmp_path / "results/test/sources/diffusion").is_dir()
+    done = snakemake("--cores", "2", *configs, folder=tmp_path)
+    assert done.returncode == 1 and "there is no GPU on" in said(done)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="PyTorch can use a GPU")
+def test_a_pytorch_that_cannot_use_the_gpus_is_told_at_the_start(tmp_path):
+    link_checkout(tmp_path)
+    node = {"CUDA_VISIBLE_DEVICES": ",".join("01234567"), "BLEMISH_GPUS": ",".join(f"GPU-{i}" for i in range(8))}
+    done = snakemake("--cores", "all", "--resources", "gpu=8", folder=tmp_path, **node)
+    assert done.returncode == 1
+    assert re.search(rf"\nPyTorch {re.escape(torch.__version__)} \(built for .*\) cannot use the GPUs of ", said(done))
+    assert "Traceback" not in said(done) and not (tmp_path / "results").exists()
+
+
+def test_every_snakemake_command_of_the_readme_plans(tmp_path):
+    link_checkout(tmp_path)
+    commands = re.findall(r"^snakemake (.*?) +#", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert len(commands) == 4
+    for command in commands:
+        done = snakemake(*command.split(), "-n", folder=tmp_path)
+        assert done.returncode == 0, said(done)
+        assert jobs(done)["fetch_richhf"] >= 2
+
+
 def test_the_readmes_example_adds_a_method(checkout):
     """One file, one recipe, one row; the method runs, and the graph grows by its two detectors."""
     readme = (ROOT / "README.md").read_text()
@@ -120,6 +152,14 @@ def test_the_slurm_profile_gives_every_rule_with_a_gpu_its_memory_and_time():
     assert {rule for rule in asked if "gpu-job" in blocks[rule]} == rules
     for rule in rules:
         assert {"runtime", "mem_mb"} <= asked[rule].keys()
+
+
+def test_every_job_that_fetches_or_can_take_a_gpu_records_its_time_and_memory():
+    text = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
+    rules = re.findall(r"^(?:use )?rule (?:\w+ as )?(\w+)(?: with)?:\n(.*?)(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL)
+    recorded = {name for name, body in rules if f'benchmark:\n        "<results>/benchmarks/{name}' in body}
+    fetching = {name for name, _ in rules if name.startswith(("fetch_", "draw_hps"))}
+    assert len(fetching) == 5 and gpu_rules() | fetching <= recorded
 
 
 def test_the_readme_shows_the_graph():

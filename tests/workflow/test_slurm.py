@@ -123,14 +123,14 @@ def test_jobs_without_a_gpu_see_none(run):
 
 
 def test_the_profile_sets_memory_cpus_and_time(cluster, run):
-    assert asked_for(cluster, run, "train_detector") == ("32000M", "5", "08:00:00")
+    assert asked_for(cluster, run, "train_detector") == ("16000M", "5", "08:00:00")
     assert asked_for(cluster, run, "corrupt/0") == ("24000M", "1", "04:00:00")
     assert asked_for(cluster, run, "binarize") == ("8000M", "1", "01:00:00")
 
 
 def test_a_failed_job_is_submitted_again_with_more_memory(cluster, run):
     assert attempts(run, "evaluate") == 2
-    assert asked_for(cluster, run, "evaluate")[0] == "32000M"
+    assert asked_for(cluster, run, "evaluate")[0] == "24000M"
 
 
 def test_a_job_killed_by_its_time_limit_is_submitted_again_and_resumes(cluster, run):

@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter, defaultdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -275,7 +276,7 @@ class TestRequire:
 
     def test_a_run_without_cuda_needs_none(self, machine):
         machine.setenv("CUDA_VISIBLE_DEVICES", "")
-        devices.require(0, local=True)
+        devices.require(None, local=True, per_job=0)
 
     @pytest.mark.parametrize(("gpus", "there"), [(None, ""), (8, "")])
     def test_a_cluster_counts_its_own(self, machine, gpus, there):
@@ -296,6 +297,26 @@ class TestRequire:
         with pytest.raises(UserError, match=expected) as caught:
             devices.require(gpus, local=True)
         assert "`make demo`, which needs no GPU" in str(caught.value)
+
+
+def test_what_a_graph_asks_for_is_what_its_rules_say_and_not_what_was_promised():
+    """Snakemake cuts a job's own resources to what was promised; an expression is known of a job alone."""
+
+    def job(rules, cut):
+        return SimpleNamespace(rule=SimpleNamespace(resources=rules), resources={"gpu": cut})
+
+    def resource(value):
+        return SimpleNamespace(value=value, is_evaluable=lambda: callable(value))
+
+    jobs = [job({}, 0), job(None, 0), job({"gpu": resource(1)}, 1)]
+    dag = SimpleNamespace(needrun_jobs=lambda: iter(jobs))
+    assert devices.asked_for(dag) == 1
+    jobs.append(job({"gpu": resource(4)}, 2))
+    assert devices.asked_for(dag) == 4
+    jobs.append(job({"gpu": resource(len)}, 8))
+    assert devices.asked_for(dag) == 8
+    jobs.clear()
+    assert devices.asked_for(dag) == 0
 
 
 def test_the_view_names_holders_free_gpus_and_orphans(capsys):

@@ -67,14 +67,14 @@ def require(gpus: int | None, local: bool, per_job: int = 1) -> None:
     """Checks, before anything runs, that jobs on this machine will get the GPUs that the run counts on.
 
     Args:
-        gpus: N of `--resources gpu=N`, None if that was not given, 0 if nothing asks for CUDA.
+        gpus: N of `--resources gpu=N`, None if that was not given.
         local: whether jobs run on this machine; an executor's cluster counts its GPUs itself.
-        per_job: the most GPUs that one job asks for; Snakemake would silently cut it to N.
+        per_job: the most GPUs that one job asks for, 0 if none does; Snakemake would silently cut it to N.
 
     Raises:
         UserError: no N, no GPU, fewer GPUs than N, or an N below `per_job`.
     """
-    if gpus == 0 or not local:
+    if per_job == 0 or not local:
         return
     there, given = visible(), f"`--resources gpu={gpus}` was given"
     if not there:
@@ -91,6 +91,22 @@ def require(gpus: int | None, local: bool, per_job: int = 1) -> None:
     else:
         return
     raise UserError(f"{what}, or try `make demo`, which needs no GPU.")
+
+
+def asked_for(dag) -> int:
+    """The most GPUs that one job of those to run asks for, before Snakemake cuts it to what was promised.
+
+    Args:
+        dag: Snakemake's, in which it is settled what runs.
+    """
+    return max((_asked_for(job) for job in dag.needrun_jobs()), default=0)
+
+
+def _asked_for(job) -> int:
+    asked = (job.rule.resources or {}).get("gpu")
+    if asked is None or asked.is_evaluable():  # by a profile, as an expression
+        asked = job.resources.get("gpu", 0)
+    return int(getattr(asked, "value", asked) or 0)
 
 
 def visible() -> list[str]:

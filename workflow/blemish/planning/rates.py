@@ -33,6 +33,12 @@ SHARES = {"inverted": 0.45, "resampled": 0.55, "encoded": 0.55, "decoded": 0.55,
 START = {"cuda": 20, "cpu": 10}
 """Seconds until a job has imported its libraries and loaded its networks."""
 
+GPU_MEMORY = {512: (2.1, 0.376), 1024: (8.1, 3.0)}
+"""Resolution -> GiB of a GPU that corrupting takes at a batch of one, and for each image more: its largest stage, the
+VAE's decoder. Counted by benchmarks/memory.py for Stable Diffusion 1.5 and SDXL, bfloat16."""
+
+CUDA_MEMORY = 2.0  # ASSUME: GiB of CUDA itself, workspaces of convolutions and the allocator's gaps
+
 
 @dataclass
 class Rates:
@@ -109,6 +115,14 @@ def _measured(result: Mapping, config: Mapping) -> dict[str, float]:
             speed[f"trained/{name}"] = figures["images_per_second"]
             speed[f"segmented/{name}"] = 3 * figures["images_per_second"]  # ASSUME: backwards costs twice forwards
     return speed
+
+
+def gpu_memory(resolution: int, batch_size: int) -> float | None:
+    """GiB of a GPU that one corruption job takes; None for a resolution that nobody has counted."""
+    if resolution not in GPU_MEMORY:
+        return None
+    one, more = GPU_MEMORY[resolution]
+    return one + more * (batch_size - 1) + CUDA_MEMORY
 
 
 def hours(done: Mapping[str, float], rates: Rates) -> float:
