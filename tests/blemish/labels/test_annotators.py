@@ -21,7 +21,7 @@ from blemish.labels.annotators import (
     weigh,
 )
 
-POLICY = labels(ambiguous={"all_zero": "keep", "saturated": "drop"}, unreadable_allowed=0.0)
+POLICY = labels(ambiguous={"all_zero": "keep", "saturated": "drop", "unclear": "drop"}, unreadable_allowed=0.0)
 QUALITIES = [50, 60, 75, 85, 95, None]  # None is PNG
 SAMPLES = 150
 
@@ -153,6 +153,30 @@ def evidence(from_map=None, from_scores=None, doubt=None):
 def test_the_policy_decides_what_the_paper_leaves_open(found, scores, kept, reason):
     verdict = decide(found, POLICY.model_copy(update={"scores": scores}))
     assert (verdict.kept, verdict.reason) == (kept, reason)
+
+
+@pytest.mark.parametrize(("choice", "kept"), [("keep", True), ("drop", False)])
+def test_an_unclear_map_has_its_policy(choice, kept):
+    policy = labels(ambiguous={"all_zero": "drop", "saturated": "drop", "unclear": choice})
+    assert decide(evidence(None, None, "unclear"), policy).kept is kept
+    assert not decide(evidence(None, None, "saturated"), policy).kept
+
+
+@pytest.mark.parametrize("quality", [50, 95, None])
+def test_more_annotators_are_noticed_and_fewer_never_taken_for_them(quality):
+    rng = np.random.default_rng(2)
+    for i in range(50):
+        sample = simulate(rng, 1 + i % 5)
+        pixels = decode_map(encode_map(sample.map, quality))
+        shown = not np.isin(np.round(sample.votes.mean(axis=0), 3), (0, 0.5, 1)).all()
+        assert weigh(pixels, {}, POLICY).more == (sample.annotators > 3 and shown)
+        if sample.annotators <= 3:
+            assert not weigh(pixels, sample.scores, POLICY).more
+
+
+def test_ratings_of_fourths_show_more_annotators():
+    assert weigh(flat(0, 0), {"overall_score": 1 / 16}, POLICY).more
+    assert not weigh(flat(0, 0), {"overall_score": 1 / 12}, POLICY).more
 
 
 @pytest.mark.parametrize(
