@@ -321,15 +321,16 @@ def test_a_draw_survives_cuts_and_streams_each_tar_once(client, server, tmp_path
     code = """
 from blemish.sources import hps, webdataset
 webdataset.REQUEST = 10240
-source = HPS(repo='org/hps', revision='main', tars=1, prompt='short_caption')
-hps.draw(source, 5, 0, 4, [Path('FOLDER/0.parquet')], Path('FOLDER/ledger.csv'))
+source, folder = HPS(repo='org/hps', revision='main', tars=1, prompt='short_caption'), Path('FOLDER')
+hps.choose(source, 5, 0, folder / 'tars.json')
+hps.draw(source, folder / 'tars.json', 0, 0, 4, folder / '0.parquet', folder / '0.csv')
 """
     assert client(code.replace("FOLDER", "a")) == ""
     assert server.sent == len(tar)
     server.faults = [None, "cut", 429, None, "short", 503]
     assert client(code.replace("FOLDER", "b")) == ""
     assert server.faults == []
-    for name in ("0.parquet", "ledger.csv"):
+    for name in ("0.parquet", "0.csv", "tars.json"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     server.commit = "f" * 40
     assert client(code.replace("FOLDER", "b")) == ""
