@@ -25,7 +25,7 @@ from blemish.labels.annotators import (
     weigh,
 )
 
-POLICY = labels(ambiguous={"all_zero": "keep", "saturated": "drop"}, unreadable_allowed=0.0)
+POLICY = labels(ambiguous={"all_zero": "keep", "saturated": "drop", "unclear": "drop"}, unreadable_allowed=0.0)
 QUALITIES = [50, 60, 75, 85, 95, None]  # None is PNG
 SAMPLES = 150
 
@@ -254,6 +254,30 @@ def test_all_pixels_are_counted_or_those_of_a_part():
     for where in (None, np.array([[True, True, False], [True, False, False]])):
         counted = pixels if where is None else pixels[where]
         assert count_levels(pixels, where).tolist() == [(counted == value).sum() for value in range(256)]
+
+
+@pytest.mark.parametrize(("choice", "kept"), [("keep", True), ("drop", False)])
+def test_an_unclear_map_has_its_policy(choice, kept):
+    policy = labels(ambiguous={"all_zero": "drop", "saturated": "drop", "unclear": choice})
+    assert decide(evidence(None, None, "unclear"), policy).kept is kept
+    assert not decide(evidence(None, None, "saturated"), policy).kept
+
+
+@pytest.mark.parametrize("quality", [50, 95, None])
+def test_more_annotators_are_noticed_and_fewer_never_taken_for_them(quality):
+    rng = np.random.default_rng(2)
+    for i in range(50):
+        sample = simulate(rng, 1 + i % 5)
+        pixels = decode_map(encode_map(sample.map, quality))
+        shown = not np.isin(np.round(sample.votes.mean(axis=0), 3), (0, 0.5, 1)).all()
+        assert weigh(pixels, {}, POLICY).more == (sample.annotators > 3 and shown)
+        if sample.annotators <= 3:
+            assert not weigh(pixels, sample.scores, POLICY).more
+
+
+def test_ratings_of_fourths_show_more_annotators():
+    assert weigh(flat(0, 0), {"overall_score": 1 / 16}, POLICY).more
+    assert not weigh(flat(0, 0), {"overall_score": 1 / 12}, POLICY).more
 
 
 @pytest.mark.parametrize(
