@@ -93,6 +93,14 @@ def test_every_method_goes_through_and_an_interruption_changes_nothing(
         assert out.with_suffix(suffix).read_bytes() == (tmp_path / "whole").with_suffix(suffix).read_bytes()
 
 
+def test_the_number_of_threads_changes_no_byte(tmp_path, corrupt, monkeypatch):
+    for threads in ("1", "3"):
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        corrupt(tmp_path / f"{threads}.parquet")
+    for suffix in (".parquet", ".csv"):
+        assert len({(tmp_path / threads).with_suffix(suffix).read_bytes() for threads in ("1", "3")}) == 1
+
+
 def test_an_empty_batch_of_one_is_passed_through(tmp_path, corrupt):
     """With single images the third batch holds nothing to resample."""
     alone, _ = corrupt(tmp_path / "alone.parquet", batch_size=1)

@@ -95,6 +95,36 @@ def test_one_image_too_large_for_the_memory_is_a_sentence(tiny_diffusion, monkey
         diffusion.denoiser(torch.zeros(2, 4, 8, 8), 1, diffusion.embed(["", ""]))
 
 
+def test_the_vae_works_in_even_parts_below_the_largest_tensor(tiny_diffusion, monkeypatch):
+    diffusion = Diffusion.load(tiny_diffusion)
+    pixels, sizes = images(7), []
+    z = diffusion.encode(pixels, seeded(*range(7)))
+    expected, encode, decode = diffusion.decode(z), diffusion.vae.encode, diffusion.vae.decode
+    monkeypatch.setattr("blemish.corruption.diffusion.MOST_ELEMENTS", 3 * 16 * 16 * 8)
+    monkeypatch.setattr(diffusion.vae, "encode", lambda x: sizes.append(len(x)) or encode(x))
+    monkeypatch.setattr(diffusion.vae, "decode", lambda z: sizes.append(len(z)) or decode(z))
+    torch.testing.assert_close(diffusion.encode(pixels, seeded(*range(7))), z, rtol=0, atol=1e-5)
+    assert np.abs(diffusion.decode(z).astype(int) - expected).max() <= 1
+    assert sizes == [3, 3, 1, 3, 3, 1]
+
+
+def test_the_bound_is_of_the_largest_tensor_that_a_full_size_vae_makes():
+    from benchmarks.engine import VAE
+
+    with torch.device("meta"):
+        vae = AutoencoderKL(**VAE)
+        largest, z, image = [], torch.zeros(1, 4, 64, 64), torch.zeros(1, 3, 512, 512)
+    for module in vae.modules():
+        module.register_forward_hook(
+            lambda module, given, made: largest.append(made.numel()) if isinstance(made, torch.Tensor) else None
+        )
+    with torch.no_grad():
+        vae.encode(image), vae.decode(z)
+    diffusion = Diffusion(None, vae, None, [], torch.device("meta"))
+    assert max(largest) * diffusion._vae_batch(512, 512) < 2**31 <= max(largest) * (diffusion._vae_batch(512, 512) + 1)
+    assert (diffusion._vae_batch(512, 512), diffusion._vae_batch(1024, 1024)) == (31, 7)
+
+
 def test_half_precision_stays_inside_the_networks(tiny_diffusion, diffusion):
     half = Diffusion.load(tiny_diffusion, dtype="bfloat16")
     z = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
