@@ -151,6 +151,6 @@ def test_a_shards_work_is_what_its_jobs_count_and_write(tmp_path, engine, shard)
     assert inversion["inverted"] == Latents(files[2]).evaluations
     assert inversion["started"] == 2 and inversion["encoded"] == 5
     assert inversion["bytes"] == pytest.approx(sum(file.stat().st_size for file in files.values()), rel=0.05)
-    assert total(done["reconstruction"]) == {"started": 1, "decoded": 5, "bytes": 500}
+    assert total(done["reconstruction"]) == {"started": 1, "decoded": 5, "written": 5, "bytes": 500}
     assert total(done["corruption"])["resampled"] * 4 / 5 == spent.sum()  # one of five masks is empty
     assert total(done["corruption"])["decoded"] == 5

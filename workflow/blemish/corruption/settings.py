@@ -71,6 +71,9 @@ class Corruption(Settings):
     people's marks and three times that of fine ones, and a majority leaves a fifth of fine ones out."""
     batch_size: Count
     """Images per UNet call; halved when memory runs out."""
+    threads: Count
+    """CPU threads of a job that makes images, which read, label and encode them while the GPU works on the next; they
+    change no result. All GPUs work at once only where there are so many cores for each."""
 
 
 class Recipe(Settings):

@@ -105,6 +105,8 @@ def read_records(
 ) -> Iterator[Record]:
     """Yields the records of one or more shards in file order, a row group in memory at a time.
 
+    Images are decoded in the job's threads, a few ahead of what is asked for where there are several.
+
     Args:
         paths: a shard, or several.
         columns: the fields to read; the others get their defaults (None for image and mask).
@@ -115,12 +117,8 @@ def read_records(
         UserError: a shard is missing, damaged or not a Parquet file of records.
     """
     wanted = [name for name in SCHEMA.names if columns is None or name in columns or name == "id"]
-    for path, row in _rows(paths, wanted):
-        if where is None or where(row["id"]):
-            with explained(f"{path}, image {row['id']},"):
-                row["image"] = decode_image(row["image"]["bytes"]) if row.get("image") else None
-                row["mask"] = decode_mask(row["mask"]["bytes"]) if row.get("mask") else None
-            yield Record(**row)
+    rows = ((path, row) for path, row in _rows(paths, wanted) if where is None or where(row["id"]))
+    return in_order(_decode, rows, threads=threads())
 
 
 def is_id(name: str) -> bool:
@@ -266,6 +264,14 @@ def _encode(record: Record) -> dict:
     image = None if record.image is None else {"bytes": encode_image(record.image), "path": name}
     mask = None if record.mask is None else {"bytes": encode_mask(record.mask), "path": name}
     return {**vars(record), "image": image, "mask": mask}
+
+
+def _decode(row_of: tuple[str | PathLike, dict]) -> Record:
+    path, row = row_of
+    with explained(f"{path}, image {row['id']},"):
+        image = decode_image(row["image"]["bytes"]) if row.get("image") else None
+        mask = decode_mask(row["mask"]["bytes"]) if row.get("mask") else None
+    return Record(**row | {"image": image, "mask": mask})
 
 
 def _rows(paths: Paths, columns: list[str]) -> Iterator[tuple[str | PathLike, dict]]:
