@@ -87,7 +87,7 @@ def feed(clean: Path, masks: Path, inversion: Path, folder: Path, engine: Engine
     out, latents = folder / "corrupted.parquet", folder / "latents.csv"
     recipe = RECIPES["proposed"](method="proposed", step=40)
     times = [clocks()]
-    corrupt_shard(clean, masks, inversion, out, latents, engine, "proposed-40", recipe, "nearest")
+    corrupt_shard(clean, masks, inversion, out, latents, engine, "proposed-40", recipe, "nearest", 1.0)
     times.append(clocks())
     measure_shard(clean, out, latents, folder / "strength.csv")
     times.append(clocks())

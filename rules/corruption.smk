@@ -51,6 +51,7 @@ rule corrupt:
         engine=ENGINE,
         recipe=lookup("{recipe}", within=config["recipes"]),
         mask_rule=config["corruption"]["mask_rule"],
+        guidance=config["corruption"]["guidance"],
         code=corruption_code,
     message:
         "Corrupt {wildcards.pool} by {wildcards.recipe} in the regions of {wildcards.backbone}, part {wildcards.shard}"

@@ -10,7 +10,7 @@ from legacy import make_legacy
 from safetensors.torch import load_file, save_file
 
 from blemish.corruption.diffusion import Diffusion
-from blemish.corruption.sampling import Counting
+from blemish.corruption.sampling import Counting, guided, resample
 from blemish.errors import UserError
 
 
@@ -276,3 +276,35 @@ def test_sdxl_is_conditioned_as_in_diffusers(tiny_xl):
     torch.testing.assert_close(diffusion.denoiser(z, 41, c), expected, rtol=0, atol=1e-5)
     half = Diffusion.load(tiny_xl, dtype="bfloat16")
     assert half.vae.dtype == torch.float32
+
+
+@pytest.mark.parametrize("zeros", [None, True, False])
+def test_guidance_is_diffusers(tiny_diffusion, tiny_xl, zeros):
+    """Stable Diffusion's pipeline, and SDXL's with and without zeros for an empty prompt; all steps of the schedule."""
+    from diffusers import DDIMScheduler, DiffusionPipeline
+
+    folder, options = (tiny_diffusion, {}) if zeros is None else (tiny_xl, {"force_zeros_for_empty_prompt": zeros})
+    theirs = DiffusionPipeline.from_pretrained(folder, low_cpu_mem_usage=False, **options)
+    theirs.scheduler = DDIMScheduler.from_pretrained(folder / "scheduler")
+    theirs.set_progress_bar_config(disable=True)
+    prompts, z = ["a face", "a sign"], torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    call = {"latents": z, "num_inference_steps": 50, "guidance_scale": 7.5, "output_type": "latent"}
+    expected = theirs(prompts, **call).images
+    diffusion = Diffusion.load(folder)
+    if zeros is False:
+        diffusion = Diffusion.load(zeros_off(folder))
+    denoiser, condition = Counting(diffusion.denoiser), diffusion.embed(prompts)
+    both = guided(denoiser, diffusion.embed_nothing(2), 7.5)
+    made = resample(z, 50, condition, both, diffusion.schedule(50))
+    torch.testing.assert_close(made, expected, rtol=0, atol=1e-4)
+    assert denoiser.samples == 2 * 2 * 50
+    unguided = resample(z, 50, condition, diffusion.denoiser, diffusion.schedule(50))
+    assert (unguided - expected).abs().max() > 1e-2
+
+
+def zeros_off(folder):
+    """A copy of a pipeline that embeds an empty prompt as any other."""
+    copy = shutil.copytree(folder, folder.with_name("zeros-off"))
+    index = json.loads((copy / "model_index.json").read_text())
+    (copy / "model_index.json").write_text(json.dumps(index | {"force_zeros_for_empty_prompt": False}))
+    return copy

@@ -13,10 +13,11 @@ import torch
 
 from blemish.corruption import methods
 from blemish.corruption.batches import in_batches
+from blemish.corruption.cost import resampling
 from blemish.corruption.engine import Engine
 from blemish.corruption.latents import latents_of
 from blemish.corruption.mask import blend, corrupted_area, label_of, latent_distance, latent_mask, overlap
-from blemish.corruption.sampling import Counting, resample
+from blemish.corruption.sampling import Counting, guided, resample
 from blemish.corruption.settings import Recipe
 from blemish.data.digests import digest, file_digest
 from blemish.data.files import read_csv, write_text
@@ -39,6 +40,7 @@ def corrupt_shard(
     name: str,
     recipe: Recipe,
     mask_rule: str,
+    guidance: float,
 ) -> None:
     """Corrupts every image of a shard inside its mask: I^corr. = Corr.(M_s, z_t, z_0), resampled and decoded.
 
@@ -54,6 +56,7 @@ def corrupt_shard(
             (share of the mask's pixels that the label lacks) and `label_iou` (`overlap` of label and corrupted area).
         name: the recipe's; its random numbers follow from it.
         mask_rule: see `latent_mask`.
+        guidance: the scale of classifier-free guidance in resampling; 1 is none.
 
     Raises:
         UserError: a mask is missing, or the inversion is damaged, of other images, or to another step.
@@ -78,10 +81,11 @@ def corrupt_shard(
             z_sel = select(z0[hit], z_t[hit], phi, p, generators)
             z_corr = blend(mask[hit], z_t[hit], z_sel)
             condition = diffusion.embed([records[i].prompt for i in chosen])
-            z[hit] = resample(z_corr, n, condition, denoiser, schedule)
+            denoise = denoiser if guidance == 1 else guided(denoiser, diffusion.embed_nothing(len(chosen)), guidance)
+            z[hit] = resample(z_corr, n, condition, denoise, schedule)
             for i, image in zip(chosen, diffusion.decode(z[hit]), strict=True):
                 made[i] = replace(made[i], image=image)
-        distance, spent = latent_distance(z, z0, mask).cpu(), n * hit.cpu()
+        distance, spent = latent_distance(z, z0, mask).cpu(), resampling(n, guidance) * hit.cpu()
 
         def save(path: Path) -> None:
             areas = corrupted_area(selected, pixels.shape[-2:]).numpy()
@@ -108,7 +112,9 @@ def corrupt_shard(
         return save
 
     sources = [file_digest(path) for path in (reconstructed, masks, inversion)]
-    identity = digest(sources, diffusion.digest, name, recipe.model_dump(), engine.steps, mask_rule, engine.seed)
+    identity = digest(
+        sources, diffusion.digest, name, recipe.model_dump(), engine.steps, mask_rule, guidance, engine.seed
+    )
     records = join_masks(reconstructed, masks)
     with in_batches(
         records, len(inverted.ids), engine.batch_size, process, out, identity, lambda: denoiser.samples

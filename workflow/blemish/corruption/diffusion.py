@@ -114,7 +114,7 @@ class Diffusion:
 
     @torch.inference_mode()
     def embed(self, prompts: Sequence[str]) -> Condition:
-        """One conditional embedding per prompt; guidance is 1, so there is no unconditional one."""
+        """One conditional embedding per prompt."""
         states = []
         for tokenizer, encoder in self.text:
             tokens = tokenizer(
@@ -129,6 +129,15 @@ class Diffusion:
         if len(self.text) == 1:
             return states[0]
         return torch.cat(states, dim=-1), output.text_embeds
+
+    def embed_nothing(self, count: int) -> Condition:
+        """`count` embeddings of no prompt, for guidance: of "", or the zeros that SDXL's pipelines ask for."""
+        large = len(self.text) > 1
+        zeros = large and read_json(self.folder / "model_index.json").get("force_zeros_for_empty_prompt", True)
+        found = self.embed([""])
+        parts = [part.expand(count, *part.shape[1:]) for part in (found if large else [found])]
+        parts = [torch.zeros_like(part) for part in parts] if zeros else parts
+        return tuple(parts) if large else parts[0]
 
     @torch.inference_mode()
     def encode(self, images: np.ndarray, generators: Sequence[torch.Generator]) -> torch.Tensor:

@@ -135,7 +135,7 @@ def _gigabytes(number: float) -> str:
 
 def evaluation_table(config: Mapping, images: Mapping[str, int], settings: ReNoise, schedule: Schedule) -> Table:
     """UNet sample evaluations of one image, pool by pool: of what detectors train on, and of everything."""
-    stride = config["schedule"]["stride"]
+    stride, guidance = config["schedule"]["stride"], config["corruption"]["guidance"]
     table = Table(title="UNet sample evaluations of one image", title_justify="left")
     table.add_column("Pool")
     for column in ("for the detectors", "each inverting for itself", "everything", "each inverting for itself"):
@@ -147,7 +147,7 @@ def evaluation_table(config: Mapping, images: Mapping[str, int], settings: ReNoi
         row = []
         for corruptions in (trained_on, everything):
             depths = [depth(config, c.recipe) for c in corruptions if c.pool == pool]
-            row += [shared(depths, stride, settings, schedule), alone(depths, settings, schedule)]
+            row += [shared(depths, stride, settings, schedule, guidance), alone(depths, settings, schedule, guidance)]
         table.add_row(pool, *map(str, row))
         whole = [total + images[pool] * each for total, each in zip(whole, row, strict=True)]
     table.add_section()

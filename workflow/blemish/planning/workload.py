@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from blemish import experiments
-from blemish.corruption.cost import evaluations
+from blemish.corruption.cost import evaluations, resampling
 from blemish.corruption.schedule import Schedule
 from blemish.corruption.settings import ReNoise
 from blemish.steps import before
@@ -77,7 +77,8 @@ def work(config: Mapping, sizes: Sizes, settings: ReNoise, schedule: Schedule) -
             done["reconstruction"] += count * [Counter(job)]
     for pool, recipe, _ in experiments.corrupted_pools(config):
         n, count = experiments.depth(config, recipe), images[pool]
-        job = {"started": 1, "resampled": count * n, "decoded": count, "written": count, "bytes": count * sizes.image}
+        resampled = count * resampling(n, config["corruption"]["guidance"])
+        job = {"started": 1, "resampled": resampled, "decoded": count, "written": count, "bytes": count * sizes.image}
         done["corruption"] += shards[pool] * [Counter(job)]
     for detector, _ in experiments.trainings(config):
         human = detector.supervision == "human"
