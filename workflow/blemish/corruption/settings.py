@@ -73,8 +73,8 @@ class Corruption(Settings):
     """Scale of classifier-free guidance in resampling; 1 is none, beyond it a step evaluates the UNet twice. Inversion
     has none.
 
-    ASSUME: the paper names none. None, as in the inversion, so that resampling retraces its steps outside the region; 7.5
-    is usual where images are made from text."""
+    ASSUME: the paper names none. None, as in the inversion, so that resampling retraces its steps outside the region;
+    7.5 is usual where images are made from text."""
     batch_size: Count
     """Images per UNet call; halved when memory runs out."""
     threads: Count
