@@ -49,7 +49,8 @@ class ReNoise(Settings):
     pair_rolls: Count
     """Random shifts per gradient step of the pairwise term."""
     reference: Literal["clean", "noised"]
-    """The latent whose prediction the KL term compares with: the image latent, clean or noised to the timestep."""
+    """The latent whose prediction the KL term compares with: the image latent, clean or noised to the timestep. The
+    method's own code takes the clean one for Stable Diffusion; for SDXL, write `noised`."""
 
 
 class Corruption(Settings):
@@ -73,8 +74,8 @@ class Corruption(Settings):
     """Scale of classifier-free guidance in resampling; 1 is none, beyond it a step evaluates the UNet twice. Inversion
     has none.
 
-    ASSUME: the paper names none. None, as in the inversion, so that resampling retraces its steps outside the region; 7.5
-    is usual where images are made from text."""
+    ASSUME: the paper names none. None, as in the inversion, so that resampling retraces its steps outside the region;
+    7.5 is usual where images are made from text."""
     batch_size: Count
     """Images per UNet call; halved when memory runs out."""
     threads: Count
