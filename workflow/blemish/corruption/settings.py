@@ -49,7 +49,8 @@ class ReNoise(Settings):
     pair_rolls: Count
     """Random shifts per gradient step of the pairwise term."""
     reference: Literal["clean", "noised"]
-    """The latent whose prediction the KL term compares with: the image latent, clean or noised to the timestep."""
+    """The latent whose prediction the KL term compares with: the image latent, clean or noised to the timestep. The
+    method's own code takes the clean one for Stable Diffusion; for SDXL, write `noised`."""
 
 
 class Corruption(Settings):

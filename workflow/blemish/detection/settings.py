@@ -29,7 +29,10 @@ class Backbone(Settings):
     """A segmentation model."""
 
     config: Annotated[str, Field(pattern=r"\.py$")]
-    """A config of the mmsegmentation wheel, a file that ends in .py (§4.2)."""
+    """A config of the mmsegmentation wheel, a file that ends in .py (§4.2).
+
+    ASSUME: the paper names neither the head nor ConvNeXt's size. UPerNet, which mmsegmentation publishes with both
+    backbones, trained on ADE20K; and Tiny, the size of Swin-T."""
     weights: File
     """Weights, pre-trained on ADE20K (§4.2)."""
     overrides: Overrides = Overrides()

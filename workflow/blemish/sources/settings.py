@@ -128,7 +128,11 @@ class Own(Pool):
 
 
 class Pools(Settings):
-    """Sets of clean images by name; any other name is a pool of your own images."""
+    """Sets of clean images by name; any other name is a pool of your own images.
+
+    ASSUME: of images that are not square, the central square is kept, scaled to `resolution`; labels are cut alike. The
+    paper says nothing of sizes, and many HPS images are 1792x1024.
+    """
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[Name, Own]
@@ -136,4 +140,7 @@ class Pools(Settings):
     richhf_7701: Annotated[Pool, Field(alias="richhf-7701")]
     """The rest of the RichHF training set, without its labels (§4.1)."""
     hps: Drawn
-    """Images drawn from HPS (§4.1)."""
+    """Images drawn from HPS (§4.1).
+
+    ASSUME: they are "chosen to minimize pre-existing artifacts", and the paper describes no filter; none is applied to
+    what is drawn at random."""

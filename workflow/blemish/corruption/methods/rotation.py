@@ -4,7 +4,14 @@ import torch
 
 from blemish.errors import UserError
 
-PARAMETERS = {"degrees": {"type": "int", "multiple_of": 90, "description": "Counter-clockwise (§5.3)."}}
+PARAMETERS = {
+    "degrees": {
+        "type": "int",
+        "multiple_of": 90,
+        "description": "Counter-clockwise (§5.3).\n\n"
+        "ASSUME: the paper names no direction, and what lies in a region is as far from itself either way.",
+    }
+}
 
 
 def select(z0, z_t, phi, p, generators, degrees):
