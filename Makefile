@@ -1,11 +1,11 @@
-# make demo | test | lint | paper | report | status | miniworld | lock: each makes .venv when it is missing.
+# make demo | test | lint | rehearsal | mutation | paper | report | status | miniworld | lock: each makes .venv when it is missing.
 PYTHON ?= python3.11
 BIN = .venv/bin
 CORES ?= all
 CONFIG ?= config/mini.yaml
 MINI = --configfile config/mini.yaml
 
-.PHONY: demo test test-long test-slurm lint format paper status report forecast preflight graph docs gpus miniworld lock clean
+.PHONY: demo test test-long test-slurm rehearsal rehearsal-narrow mutation lint format paper status report forecast preflight graph docs gpus miniworld lock clean
 
 demo: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) $(MINI)
@@ -22,6 +22,19 @@ test-long: .venv/tested
 
 test-slurm: .venv/tested
 	$(BIN)/pytest -m slurm
+
+rehearsal: .venv/tested
+	$(BIN)/python tests/tools/rehearsal.py
+
+rehearsal-narrow: .venv/tested
+	$(BIN)/python tests/tools/rehearsal.py --narrow results/rehearsal-narrow/tables/table1.csv
+
+mutation: .venv/tested
+	$(BIN)/pip install --quiet mutmut==3.8.1
+	rm -rf .venv/mutation && mkdir .venv/mutation
+	git ls-files -z | xargs -0 cp --parents -t .venv/mutation
+	cp -r workflow .venv/mutation/src
+	cd .venv/mutation && ../bin/python -m mutmut run --max-children 2 $(MUTANTS)
 
 lint: .venv/tested
 	$(BIN)/ruff check .

@@ -40,7 +40,7 @@ def make(path: Path) -> None:
 
 def ours(path: Path, folder: Path, processes: int) -> None:
     files = [folder / name for name in ("labels.parquet", "audit.csv", "summary.json")]
-    label_split([path], "train", POLICY, *files, processes)
+    label_split([path], "dev", POLICY, *files, processes)  # of which the paper gives no count to stop at
 
 
 def plain_loop(path: Path, folder: Path) -> None:

@@ -31,7 +31,7 @@ def make(drawn: Path, engine: Engine, steps: list[int], work: Path) -> dict[int,
     images, renoise = {}, ReNoise(**load()["renoise"])
     for n in steps:
         recipe = RECIPES["proposed"](method="proposed", step=engine.steps - n)
-        corrupted, _ = corrupt_images(drawn, drawn, work, engine, renoise, "proposed", recipe, "any")
+        corrupted, _ = corrupt_images(drawn, drawn, work, engine, renoise, "proposed", recipe, "any", 1.0)
         images[n] = [record.image for record in read_records(corrupted)]
     return images
 

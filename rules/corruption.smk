@@ -17,7 +17,7 @@ rule reconstruct:
         "<results>/benchmarks/reconstruct/{pool}/{shard}.tsv"
     conda:
         "../environment.yml"
-    threads: 1
+    threads: config["corruption"]["threads"]
     resources:
         gpu=ONE_GPU,
     params:
@@ -44,13 +44,14 @@ rule corrupt:
         "<results>/benchmarks/corrupt/{pool}/{recipe}/{backbone}/{shard}.tsv"
     conda:
         "../environment.yml"
-    threads: 1
+    threads: config["corruption"]["threads"]
     resources:
         gpu=ONE_GPU,
     params:
         engine=ENGINE,
         recipe=lookup("{recipe}", within=config["recipes"]),
         mask_rule=config["corruption"]["mask_rule"],
+        guidance=config["corruption"]["guidance"],
         code=corruption_code,
     message:
         "Corrupt {wildcards.pool} by {wildcards.recipe} in the regions of {wildcards.backbone}, part {wildcards.shard}"
@@ -69,6 +70,7 @@ rule measure_strength:
         "<results>/logs/measure_strength/{pool}/{recipe}/{backbone}/{shard}.log",
     conda:
         "../environment.yml"
+    threads: min(2, config["corruption"]["threads"])
     params:
         code=fingerprint("scripts/measure_strength.py"),
     message:

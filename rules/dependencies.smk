@@ -37,6 +37,12 @@ def of_seeds(detectors):
     return [list(detector) for detector in detectors for _ in config["detectors"]["seeds"]]
 
 
+def label_policy(wildcards):
+    """Of the counts that are accepted, its own alone: accepting one split's leaves the others as they are."""
+    accepted = config["labels"]["accept_count"].get(wildcards.split)
+    return config["labels"] | {"accept_count": {wildcards.split: accepted} if accepted else {}}
+
+
 def training_images(wildcards):
     if wildcards.supervision == "human":
         return ["<results>/sets/richhf-100.parquet"]

@@ -110,6 +110,7 @@ rule figure_initial:
         images=IMAGES // 2,
         renoise=config["renoise"],
         mask_rule=config["corruption"]["mask_rule"],
+        guidance=config["corruption"]["guidance"],
         code=fingerprint("scripts/figure_initial.py", f"corruption.methods.{INITIAL['method']}"),
     message:
         "Figure 6: images corrupted in the initial latent, after all steps were inverted"

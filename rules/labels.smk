@@ -17,7 +17,7 @@ rule binarize:
         "../environment.yml"
     threads: 2
     params:
-        labels=config["labels"],
+        labels=label_policy,
         code=fingerprint("scripts/binarize.py"),
     message:
         "Turn the artifact maps of RichHF-18k {wildcards.split} into binary masks, two votes of three"

@@ -134,6 +134,7 @@ rule cost:
         depths={recipe: experiments.depth(config, recipe) for recipe in config["recipes"]},
         schedule=config["schedule"],
         renoise=config["renoise"],
+        guidance=config["corruption"]["guidance"],
         code=fingerprint("scripts/cost.py"),
     message:
         "Count the UNet evaluations of inversion and corruption beside the forecast"

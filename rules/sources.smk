@@ -44,28 +44,70 @@ rule fetch_richhf_images:
         "../scripts/fetch_richhf_images.py"
 
 
-rule draw_hps:
+rule choose_hps:
     output:
-        pool=expand("<results>/pools/hps/{shard}.parquet", shard=shards("hps")),
-        ledger="<results>/pools/hps/ledger.csv",
+        "<results>/sources/hps/tars.json",
     log:
-        "<results>/logs/draw_hps.log",
-    benchmark:
-        "<results>/benchmarks/draw_hps.tsv"
+        "<results>/logs/choose_hps.log",
     localrule: True
     conda:
         "../environment.yml"
     params:
         source=config["sources"]["hps"],
         number=config["pools"]["hps"]["count"],
-        parts=config["pools"]["hps"]["shards"],
+        seed=config["seed"],
+        code=fingerprint("scripts/choose_hps.py"),
+    message:
+        "Choose the tars of the HPS data set that images are drawn from"
+    script:
+        "../scripts/choose_hps.py"
+
+
+rule draw_hps:
+    input:
+        "<results>/sources/hps/tars.json",
+    output:
+        part="<results>/sources/hps/{tar}.parquet",
+        ledger="<results>/sources/hps/{tar}.csv",
+    log:
+        "<results>/logs/draw_hps/{tar}.log",
+    benchmark:
+        "<results>/benchmarks/draw_hps/{tar}.tsv"
+    wildcard_constraints:
+        tar=r"\d+",
+    localrule: True
+    conda:
+        "../environment.yml"
+    params:
+        source=config["sources"]["hps"],
         seed=config["seed"],
         size=config["resolution"],
         code=fingerprint("scripts/draw_hps.py"),
     message:
-        "Draw {params.number} clean images from the HPS data set"
+        "Draw clean images from tar {wildcards.tar} of those chosen of the HPS data set"
     script:
         "../scripts/draw_hps.py"
+
+
+rule deal_hps:
+    input:
+        parts=expand(rules.draw_hps.output.part, tar=range(config["sources"]["hps"]["tars"])),
+        ledgers=expand(rules.draw_hps.output.ledger, tar=range(config["sources"]["hps"]["tars"])),
+    output:
+        pool=expand("<results>/pools/hps/{shard}.parquet", shard=shards("hps")),
+        ledger="<results>/pools/hps/ledger.csv",
+    log:
+        "<results>/logs/deal_hps.log",
+    localrule: True
+    conda:
+        "../environment.yml"
+    params:
+        parts=config["pools"]["hps"]["shards"],
+        code=fingerprint("scripts/deal_hps.py"),
+    message:
+        "Deal the images drawn from the HPS data set to {params.parts} parts of a pool"
+    script:
+        "../scripts/deal_hps.py"
 
 
 rule frame_images:
@@ -126,7 +168,7 @@ use rule fetch_richhf as fetch_segmentation with:
 SOURCES = (
     expand(rules.fetch_richhf.output, split=SPLITS)
     + expand(rules.fetch_richhf_images.output, split=SPLITS)
-    + rules.draw_hps.output
+    + rules.deal_hps.output
     + [path for pool in OWN_POOLS for path in per_shard(rules.frame_images.output.pool, pool=pool)]
     + rules.fetch_diffusion.output
     + expand(rules.fetch_segmentation.output, backbone=config["backbones"])

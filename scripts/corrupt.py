@@ -13,6 +13,7 @@ def corrupt(
     name: str,
     recipe: dict,
     mask_rule: str,
+    guidance: float,
 ) -> None:
     """Writes the corrupted images with their masks, and how far each one's latents were changed."""
     from blemish.corruption.corrupt import corrupt_shard
@@ -20,7 +21,8 @@ def corrupt(
     from blemish.corruption.settings import RECIPES
 
     recipe = RECIPES[recipe["method"]](**recipe)
-    corrupt_shard(reconstructed, masks, inversion, out, latents, Engine.load(**engine), name, recipe, mask_rule)
+    how = Engine.load(**engine), name, recipe, mask_rule, guidance
+    corrupt_shard(reconstructed, masks, inversion, out, latents, *how)
 
 
 if __name__ == "__main__":
@@ -37,4 +39,5 @@ if __name__ == "__main__":
             name=snakemake.wildcards.recipe,
             recipe=snakemake.params.recipe,
             mask_rule=snakemake.params.mask_rule,
+            guidance=snakemake.params.guidance,
         )

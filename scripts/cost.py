@@ -10,6 +10,7 @@ def write_cost(
     depths: dict[str, int],
     trajectory: dict,
     renoise: dict,
+    guidance: float,
     csv: str,
     markdown: str,
 ) -> None:
@@ -28,6 +29,7 @@ def write_cost(
         trajectory["stride"],
         ReNoise(**renoise),
         schedule,
+        guidance,
     )
     write_text(csv, table.to_csv(index=False))
     write_text(markdown, to_markdown(table))
@@ -46,6 +48,7 @@ if __name__ == "__main__":
             depths=snakemake.params.depths,
             trajectory=snakemake.params.schedule,
             renoise=snakemake.params.renoise,
+            guidance=snakemake.params.guidance,
             csv=snakemake.output.csv,
             markdown=snakemake.output.markdown,
         )

@@ -1,12 +1,12 @@
-"""Draws clean images from the HPS data set (§4.1)."""
+"""Draws clean images from one tar of the HPS data set (§4.1)."""
 
 
-def draw_hps(source: dict, count: int, seed: int, size: int, pool: list[str], ledger: str) -> None:
+def draw_hps(source: dict, chosen: str, number: int, seed: int, size: int, part: str, ledger: str) -> None:
     """See `sources.hps.draw`."""
     from blemish.sources.hps import draw
     from blemish.sources.settings import HPS
 
-    draw(HPS(**source), count, seed, size, pool, ledger)
+    draw(HPS(**source), chosen, number, seed, size, part, ledger)
 
 
 if __name__ == "__main__":
@@ -15,9 +15,10 @@ if __name__ == "__main__":
     with run(snakemake):
         draw_hps(
             source=snakemake.params.source,
-            count=snakemake.params.number,
+            chosen=snakemake.input[0],
+            number=int(snakemake.wildcards.tar),
             seed=snakemake.params.seed,
             size=snakemake.params.size,
-            pool=list(snakemake.output.pool),
+            part=snakemake.output.part,
             ledger=snakemake.output.ledger,
         )

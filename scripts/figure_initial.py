@@ -11,6 +11,7 @@ def figure_initial(
     images: int,
     renoise: dict,
     mask_rule: str,
+    guidance: float,
     out: list[str],
 ) -> None:
     """Inverts and corrupts the drawn images in a folder beside the figure, and draws them."""
@@ -31,7 +32,7 @@ def figure_initial(
     chosen = examples.drawn(read_strength(strength), images, engine["seed"])
     pairs = zip(examples.fetch(clean, chosen), examples.fetch(corrupted, chosen), strict=True)
     write_records(drawn, (replace(record, mask=other.mask) for record, other in pairs))
-    result, measures = corrupt_images(drawn, drawn, folder, Engine.load(**engine), *settings, mask_rule)
+    result, measures = corrupt_images(drawn, drawn, folder, Engine.load(**engine), *settings, mask_rule, guidance)
     shown = CorruptedPool("drawn", name, "drawn")
     files = {"drawn": [drawn]}, {shown: [result]}, {shown: [measures]}
     figures.save(figures.clean_over_corrupted(*files, choose=lambda measured: measured), out)
@@ -52,5 +53,6 @@ if __name__ == "__main__":
             images=snakemake.params.images,
             renoise=snakemake.params.renoise,
             mask_rule=snakemake.params.mask_rule,
+            guidance=snakemake.params.guidance,
             out=snakemake.output,
         )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-from webserver import serving
+from server import Server, serving
 
 os.environ["PYTHONPATH"] = str(Path(__file__).parents[1] / "workflow")
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -82,7 +82,7 @@ def engine(diffusion):
 
 @pytest.fixture
 def server():
-    with serving() as running:
+    with serving(Server()) as running:
         yield running
 
 

@@ -14,6 +14,7 @@ import pytest
 import torch
 from paper import labels
 from PIL import Image
+from tars import draw
 
 from blemish.corruption.diffusion import Diffusion
 from blemish.corruption.latents import Latents
@@ -207,7 +208,7 @@ def test_what_a_tar_must_not_do(tmp_path, caplog, monkeypatch):
     source, drawn = tar_of(tmp_path, members), len(STRANGE_MEMBERS) + len(CAPTIONS)
     before = set(tmp_path.rglob("*"))
     (tmp_path / "out").mkdir()
-    hps.draw(source, drawn, 0, 16, [tmp_path / "out/0.parquet"], tmp_path / "out/ledger.csv")
+    draw(source, drawn, 0, 16, [tmp_path / "out/0.parquet"], tmp_path / "out/ledger.csv")
     assert {path.name for path in set(tmp_path.rglob("*")) - before} == {"out", "0.parquet", "ledger.csv"}
     found = list(read_records(tmp_path / "out/0.parquet"))
     assert len(found) == drawn and "harmful" not in {record.prompt for record in found}
@@ -215,7 +216,7 @@ def test_what_a_tar_must_not_do(tmp_path, caplog, monkeypatch):
     with open(tmp_path / "out/ledger.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == drawn
-    assert not [cell for row in rows for cell in row.values() if cell[0] in "=+-@\t\r"]
+    assert not [cell for row in rows for cell in row.values() if cell[:1] in tuple("=+-@\t\r")]
     for reason in (
         "it is a link or a device",
         "its path leads out",
@@ -229,7 +230,7 @@ def test_a_tar_whose_name_is_a_formula(tmp_path):
     source = tar_of(tmp_path, pairs("good", picture(1), "x", {}))
     (tmp_path / "hps/data/data-000000.tar").rename(tmp_path / "hps/data/=1+1.tar")
     with pytest.raises(UserError, match="ids begin with a tar's name"):
-        hps.draw(source, 1, 0, 16, [tmp_path / "0.parquet"], tmp_path / "ledger.csv")
+        draw(source, 1, 0, 16, [tmp_path / "0.parquet"], tmp_path / "ledger.csv")
 
 
 HARMFUL_NAMES = [

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from tars import draw
 
 from blemish.data.images import decode, decode_rgb
 from blemish.data.records import read_records
@@ -149,7 +150,7 @@ def tar(tmp_path, monkeypatch):
 def test_hps_counts_what_it_cannot_read(tar, tmp_path, caplog):
     source = tar([*HANDLED.values(), *REFUSED.values()])
     with caplog.at_level(logging.INFO):
-        hps.draw(source, len(HANDLED), 0, 32, [tmp_path / "0.parquet"], tmp_path / "ledger.csv")
+        draw(source, len(HANDLED), 0, 32, [tmp_path / "0.parquet"], tmp_path / "ledger.csv")
     drawn = list(read_records(tmp_path / "0.parquet"))
     assert len(drawn) == len(HANDLED)
     assert all(record.image.shape == (32, 32, 3) for record in drawn)
@@ -160,7 +161,7 @@ def test_hps_counts_what_it_cannot_read(tar, tmp_path, caplog):
 def test_hps_says_so_when_too_few_are_left(tar, tmp_path):
     source = tar([*REFUSED.values(), plain()])
     with pytest.raises(UserError, match="holds 1 usable images and 2 are to be drawn"):
-        hps.draw(source, 2, 0, 32, [tmp_path / "0.parquet"], tmp_path / "ledger.csv")
+        draw(source, 2, 0, 32, [tmp_path / "0.parquet"], tmp_path / "ledger.csv")
 
 
 @pytest.mark.parametrize(("allowed", "stops"), [(0.6, False), (0.0, True)])

@@ -60,7 +60,7 @@ def test_an_image_is_inverted_and_corrupted(tmp_path, tiny_diffusion):
             "corrupt",
             {"reconstructed": reconstructed, "masks": masks, "inversion": inversion, **model},
             {"images": out, "latents": latents},
-            {"engine": engine, "mask_rule": "any", "recipe": {"method": "proposed", "step": 48}},
+            {"engine": engine, "mask_rule": "any", "guidance": 1.0, "recipe": {"method": "proposed", "step": 48}},
             recipe="proposed-48",
         ),
         job("measure_strength", measured, {"strength": strength}, {}),

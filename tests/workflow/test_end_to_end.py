@@ -68,7 +68,7 @@ def test_the_number_of_parts_changes_no_image(folder, tmp_path):
     subprocess.run(["cp", "-a", f"{folder}/.", tmp_path], check=True)
     done = snakemake(CORRUPTED, CORRUPTED.replace("0.parquet", "1.parquet"), "--cores", "all", *PARTS, folder=tmp_path)
     assert done.returncode == 0, said(done)
-    assert jobs(done) == {"draw_hps": 1, "select_regions": 2, "invert": 4, "reconstruct": 2, "corrupt": 2}
+    assert jobs(done) == {"deal_hps": 1, "select_regions": 2, "invert": 4, "reconstruct": 2, "corrupt": 2}
     whole = {r.id: r for r in read_records(folder / CORRUPTED)}
     parts = list(read_records(sorted((tmp_path / CORRUPTED).parent.glob("*.parquet"))))
     assert len(parts) == len(whole) == 10

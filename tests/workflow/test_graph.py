@@ -48,6 +48,18 @@ def test_the_dev_split_is_fetched_where_the_config_names_it_and_used_by_nothing_
     assert jobs(done)["join_richhf"] == 1
 
 
+def test_each_tar_of_hps_is_a_job_of_its_own(paper, tmp_path):
+    assert {rule: n for rule, n in jobs(paper).items() if "hps" in rule} == {
+        "choose_hps": 1,
+        "draw_hps": 5,
+        "deal_hps": 1,
+    }
+    (tmp_path / "many.yaml").write_text("sources: {hps: {tars: 69}}")
+    target = "results/paper/pools/hps/ledger.csv"
+    done = snakemake("-n", target, "--configfile", "many.yaml", folder=link_checkout(tmp_path))
+    assert jobs(done) == {"choose_hps": 1, "draw_hps": 69, "deal_hps": 1}
+
+
 def test_every_job_says_what_it_does(paper):
     messages = re.findall(r"^Job \d+: .{10,}", said(paper), re.MULTILINE)
     assert len(messages) == sum(jobs(paper).values()) - 1  # `all` does nothing

@@ -324,21 +324,28 @@ def test_the_selectors_schedule_reaches_all_but_the_inversion(run):
     }
 
 
-HPS = DETECTORS | IMAGES | ALL_TABLES | {"draw_hps": 1, "figure_regions": 1, "train_detector": 18, "evaluate": 18}
+HPS = DETECTORS | IMAGES | ALL_TABLES | {"deal_hps": 1, "figure_regions": 1, "train_detector": 18, "evaluate": 18}
+DRAW = {"choose_hps": 1, "draw_hps": 2}  # a job for each tar
 
 
 def test_a_sources_revision_reaches_what_is_made_from_it(run):
     edit(run, "config/mini.yaml", 'hps", revision: null', 'hps", revision: v2')
     counts, said = stale(run)
-    assert counts == HPS | RECORD | {"invert": 10, "reconstruct": 2, "select_regions": 4, **corrupting_jobs(34)}
+    assert counts == HPS | DRAW | RECORD | {"invert": 10, "reconstruct": 2, "select_regions": 4, **corrupting_jobs(34)}
     assert sentences(said, "Invert") == inverting("hps", [0, 5, 10, 15, 20])
     assert sentences(said, "Train") == training("hps", [*RECIPES, "pseudo"])
 
 
-def test_fewer_parts_draw_the_pool_again(run):
-    """Its files are there already, but hold a half of it each."""
+def test_fewer_parts_deal_the_pool_again(run):
+    """Its files are there already, but hold a half of it each; what came from the tars stays."""
     edit(run, "config/test.yaml", "hps: {count: 10, shards: 2}", "hps: {count: 10, shards: 1}")
     assert stale(run)[0] == HPS | RECORD | {"invert": 5, "reconstruct": 1, "select_regions": 2, **corrupting_jobs(17)}
+
+
+def test_accepting_the_count_of_one_split_leaves_the_labels_of_the_other(run):
+    edit(run, "config/config.yaml", "    train: null\n", "    train: 9000\n")
+    counts, said = stale(run, *(f"results/test/labels/{split}.parquet" for split in ("train", "test")))
+    assert counts == {"binarize": 1} and [sentence for sentence in said if "RichHF-18k train" in sentence]
 
 
 # Values that come back
@@ -460,7 +467,7 @@ def test_the_status_tells_what_is_done_what_is_next_and_why(run):
     environment = os.environ | {"PYTHONPATH": str(run / "workflow"), "COLUMNS": "120", "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(command, cwd=run, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, said(done)
-    assert re.search(r"corrupt +\S +46 +\S +50", done.stdout) and re.search(r"draw_hps +\S +1 +\S +1", done.stdout)
+    assert re.search(r"corrupt +\S +46 +\S +50", done.stdout) and re.search(r"draw_hps +\S +2 +\S +2", done.stdout)
     assert (
         "Corrupt hps by blur-30 in the regions of swin-t, part 0 (Params have changed since last execution)"
         in done.stdout

@@ -21,10 +21,11 @@ from blemish.jobs.run import state
 def corrupt(shard, engine, reconstructed, inverted):
     """Corrupts the shard; returns its records and the table of its latents."""
 
-    def run(out, chosen=None, name="proposed-48", images=reconstructed, inversion=None, **changes):
+    def run(out, chosen=None, name="proposed-48", images=reconstructed, inversion=None, guidance=1.0, **changes):
         chosen = chosen or recipe()
         inversion, latents = inversion or inverted[50 - chosen.step], out.with_suffix(".csv")
-        corrupt_shard(images, shard[1], inversion, out, latents, replace(engine, **changes), name, chosen, "any")
+        how = replace(engine, **changes), name, chosen, "any", guidance
+        corrupt_shard(images, shard[1], inversion, out, latents, *how)
         return list(read_records(out)), pd.read_csv(latents)
 
     return run
@@ -91,6 +92,23 @@ def test_every_method_goes_through_and_an_interruption_changes_nothing(
     corrupt(tmp_path / "whole.parquet", chosen, method)
     for suffix in (".parquet", ".csv"):
         assert out.with_suffix(suffix).read_bytes() == (tmp_path / "whole").with_suffix(suffix).read_bytes()
+
+
+def test_guidance_changes_what_was_hit_and_is_counted(tmp_path, corrupt, diffusion, monkeypatch):
+    guided, table = corrupt(tmp_path / "guided.parquet", guidance=7.5)
+    monkeypatch.setattr(diffusion, "embed_nothing", None)  # at 1, nothing is evaluated without the prompt
+    plain, _ = corrupt(tmp_path / "plain.parquet")
+    assert table.evaluations.tolist() == [4, 4, 0, 4, 4]
+    same = [np.array_equal(a.image, b.image) for a, b in zip(guided, plain, strict=True)]
+    assert same == [False, False, True, False, False]
+
+
+def test_the_number_of_threads_changes_no_byte(tmp_path, corrupt, monkeypatch):
+    for threads in ("1", "3"):
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        corrupt(tmp_path / f"{threads}.parquet")
+    for suffix in (".parquet", ".csv"):
+        assert len({(tmp_path / threads).with_suffix(suffix).read_bytes() for threads in ("1", "3")}) == 1
 
 
 def test_an_empty_batch_of_one_is_passed_through(tmp_path, corrupt):

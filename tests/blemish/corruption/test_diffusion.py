@@ -10,7 +10,7 @@ from legacy import make_legacy
 from safetensors.torch import load_file, save_file
 
 from blemish.corruption.diffusion import Diffusion
-from blemish.corruption.sampling import Counting
+from blemish.corruption.sampling import Counting, guided, resample
 from blemish.errors import UserError
 
 
@@ -93,6 +93,36 @@ def test_one_image_too_large_for_the_memory_is_a_sentence(tiny_diffusion, monkey
     monkeypatch.setattr(diffusion.unet, "forward", no_memory)
     with pytest.raises(UserError, match="one image does not fit"):
         diffusion.denoiser(torch.zeros(2, 4, 8, 8), 1, diffusion.embed(["", ""]))
+
+
+def test_the_vae_works_in_even_parts_below_the_largest_tensor(tiny_diffusion, monkeypatch):
+    diffusion = Diffusion.load(tiny_diffusion)
+    pixels, sizes = images(7), []
+    z = diffusion.encode(pixels, seeded(*range(7)))
+    expected, encode, decode = diffusion.decode(z), diffusion.vae.encode, diffusion.vae.decode
+    monkeypatch.setattr("blemish.corruption.diffusion.MOST_ELEMENTS", 3 * 16 * 16 * 8)
+    monkeypatch.setattr(diffusion.vae, "encode", lambda x: sizes.append(len(x)) or encode(x))
+    monkeypatch.setattr(diffusion.vae, "decode", lambda z: sizes.append(len(z)) or decode(z))
+    torch.testing.assert_close(diffusion.encode(pixels, seeded(*range(7))), z, rtol=0, atol=1e-5)
+    assert np.abs(diffusion.decode(z).astype(int) - expected).max() <= 1
+    assert sizes == [3, 3, 1, 3, 3, 1]
+
+
+def test_the_bound_is_of_the_largest_tensor_that_a_full_size_vae_makes():
+    from benchmarks.engine import VAE
+
+    with torch.device("meta"):
+        vae = AutoencoderKL(**VAE)
+        largest, z, image = [], torch.zeros(1, 4, 64, 64), torch.zeros(1, 3, 512, 512)
+    for module in vae.modules():
+        module.register_forward_hook(
+            lambda module, given, made: largest.append(made.numel()) if isinstance(made, torch.Tensor) else None
+        )
+    with torch.no_grad():
+        vae.encode(image), vae.decode(z)
+    diffusion = Diffusion(None, vae, None, [], torch.device("meta"))
+    assert max(largest) * diffusion._vae_batch(512, 512) < 2**31 <= max(largest) * (diffusion._vae_batch(512, 512) + 1)
+    assert (diffusion._vae_batch(512, 512), diffusion._vae_batch(1024, 1024)) == (31, 7)
 
 
 def test_half_precision_stays_inside_the_networks(tiny_diffusion, diffusion):
@@ -246,3 +276,35 @@ def test_sdxl_is_conditioned_as_in_diffusers(tiny_xl):
     torch.testing.assert_close(diffusion.denoiser(z, 41, c), expected, rtol=0, atol=1e-5)
     half = Diffusion.load(tiny_xl, dtype="bfloat16")
     assert half.vae.dtype == torch.float32
+
+
+@pytest.mark.parametrize("zeros", [None, True, False])
+def test_guidance_is_diffusers(tiny_diffusion, tiny_xl, zeros):
+    """Stable Diffusion's pipeline, and SDXL's with and without zeros for an empty prompt; all steps of the schedule."""
+    from diffusers import DDIMScheduler, DiffusionPipeline
+
+    folder, options = (tiny_diffusion, {}) if zeros is None else (tiny_xl, {"force_zeros_for_empty_prompt": zeros})
+    theirs = DiffusionPipeline.from_pretrained(folder, low_cpu_mem_usage=False, **options)
+    theirs.scheduler = DDIMScheduler.from_pretrained(folder / "scheduler")
+    theirs.set_progress_bar_config(disable=True)
+    prompts, z = ["a face", "a sign"], torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    call = {"latents": z, "num_inference_steps": 50, "guidance_scale": 7.5, "output_type": "latent"}
+    expected = theirs(prompts, **call).images
+    diffusion = Diffusion.load(folder)
+    if zeros is False:
+        diffusion = Diffusion.load(zeros_off(folder))
+    denoiser, condition = Counting(diffusion.denoiser), diffusion.embed(prompts)
+    both = guided(denoiser, diffusion.embed_nothing(2), 7.5)
+    made = resample(z, 50, condition, both, diffusion.schedule(50))
+    torch.testing.assert_close(made, expected, rtol=0, atol=1e-4)
+    assert denoiser.samples == 2 * 2 * 50
+    unguided = resample(z, 50, condition, diffusion.denoiser, diffusion.schedule(50))
+    assert (unguided - expected).abs().max() > 1e-2
+
+
+def zeros_off(folder):
+    """A copy of a pipeline that embeds an empty prompt as any other."""
+    copy = shutil.copytree(folder, folder.with_name("zeros-off"))
+    index = json.loads((copy / "model_index.json").read_text())
+    (copy / "model_index.json").write_text(json.dumps(index | {"force_zeros_for_empty_prompt": False}))
+    return copy

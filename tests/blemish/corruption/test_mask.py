@@ -69,6 +69,14 @@ def test_a_mark_between_the_cells_centres_is_no_part_of_the_label():
     assert np.isnan(overlap(label & False, area & False)) and overlap(label, area & False) == 0
 
 
+@pytest.mark.parametrize(("marked", "selected"), [(7, False), (8, False), (9, True), (16, True)])
+def test_a_majority_is_more_than_half_of_a_cells_pixels(marked, selected):
+    mask = torch.zeros(1, 8, 8, dtype=torch.bool)
+    mask[0, :4, 4:] = (torch.arange(16) < marked).view(4, 4)
+    expected = torch.tensor([[[[0.0, float(selected)], [0.0, 0.0]]]])
+    assert torch.equal(latent_mask(mask, (2, 2), "majority"), expected)
+
+
 def test_an_unknown_mask_rule_is_refused():
     with pytest.raises(UserError, match="any, majority or nearest"):
         latent_mask(torch.ones(1, 8, 8, dtype=torch.bool), (2, 2), "most")
@@ -94,3 +102,12 @@ def test_latent_distance_is_measured_inside_the_mask():
     mask[0, :, :4] = 1
     distance = latent_distance(z, z0, mask)
     assert distance[0] == 3 and distance[1].isnan()
+
+
+def test_latent_distance_is_each_samples_own_difference_from_its_image():
+    z0, z = np.random.default_rng(0).normal(5, 1, (2, 3, 4, 8, 8))
+    mask = np.random.default_rng(1).random((3, 1, 8, 8)) < 0.4
+    inside = [np.broadcast_to(m, (4, 8, 8)) for m in mask]
+    expected = [np.sqrt(np.mean((a[m] - b[m]) ** 2)) for a, b, m in zip(z, z0, inside, strict=True)]
+    distance = latent_distance(torch.from_numpy(z), torch.from_numpy(z0), torch.from_numpy(mask).double())
+    assert distance.tolist() == pytest.approx(expected)

@@ -244,6 +244,135 @@ def test_what_cannot_be_inverted_is_refused():
         invert(z0, torch.zeros(1, 1, 1, 1), curved, SCHEDULE, renoise(), [1], seeded([1]))
 
 
+@pytest.mark.parametrize(("height", "width"), [(6, 6), (8, 12), (12, 8), (10, 10)])
+def test_latents_that_cannot_be_regularised_are_refused_with_their_size(height, width):
+    e = torch.zeros(1, 4, height, width)
+    with pytest.raises(UserError, match=f"not {height}x{width}. Choose another image size, or renoise.reg_steps: 0"):
+        regularise(e, e, renoise(), seeded([1]))
+
+
+@pytest.mark.parametrize("level", [0.5, -0.5])
+def test_the_kl_terms_gradient_where_the_patches_are_flat(level):
+    """No pixel differs from its patch's mean: what is left is the means' difference over eps."""
+    e = torch.full((1, 4, 8, 8), level)
+    expected = 2 / 16 * level / 1e-6
+    torch.testing.assert_close(patch_kl_gradient(e, 0 * e), torch.full_like(e, expected), rtol=1e-5, atol=0)
+    textured = a_batch(8, count=1)[0]
+    close = gradient(kl_loss, textured, e.double())
+    torch.testing.assert_close(patch_kl_gradient(textured, e), close, rtol=1e-4, atol=1e-4 * close.abs().max())
+
+
+@pytest.mark.parametrize("level", [1.0, -1.0])
+def test_the_kl_terms_gradient_moves_a_prediction_by_a_hundred_at_most(level):
+    """The flat patches' gradient is 125,000; descents of 0.005 times 100, either way."""
+    e = torch.full((1, 4, 8, 8), level)
+    for steps, expected in ((1, level / 2), (2, 0.0)):
+        found = regularise(e, 0 * e, renoise(reg_steps=steps, lambda_kl=0.005, lambda_pair=0), seeded([1]))
+        torch.testing.assert_close(found, torch.full_like(e, expected), rtol=0, atol=1e-6)
+
+
+def in_words(z, n, z0, noise, c, chosen, generator):
+    """Step n of one sample as the description has it, one thing after the other, with the losses' own gradients."""
+    before, after = SCHEDULE.alpha_bar[n - 1], SCHEDULE.alpha_bar[n]
+    t = SCHEDULE.timesteps[n - 1]
+    early = t < chosen.early_below
+    first, end = chosen.average_early if early else chosen.average_late
+    reference = z0 if chosen.reference == "clean" else after**0.5 * z0 + (1 - after) ** 0.5 * noise
+
+    def noisier(e):
+        clean = (z - (1 - before) ** 0.5 * e) / before**0.5
+        return after**0.5 * clean + (1 - after) ** 0.5 * e
+
+    def uncorrelated(e):
+        if not chosen.reg_steps:
+            return e
+        shifts = draw_shifts(e.shape, chosen, [generator])
+        for k in range(chosen.reg_steps):
+            if chosen.lambda_kl:
+                wanted = curved(reference, t, c).double()
+                e = e - chosen.lambda_kl * gradient(kl_loss, e, wanted).clip(-100, 100)
+            for roll in range(chosen.pair_rolls if chosen.lambda_pair else 0):
+                e = e - chosen.lambda_pair / chosen.pair_rolls * gradient(pair_loss, e, shifts[k, roll])
+        return e
+
+    x, averaged = z, []
+    for i in range(1 + (min(chosen.R, chosen.R_early) if early else chosen.R)):
+        e = curved(x, t, c)
+        if first <= i < end:
+            averaged.append(e)
+        if i >= first or (i > 0 and not chosen.average):
+            e = uncorrelated(e)
+        x = noisier(e)
+    if chosen.average and averaged:
+        x = noisier(uncorrelated(torch.stack(averaged).mean(0)))
+    return x
+
+
+REGULAR = {"reg_steps": 2, "pair_rolls": 2, "early_below": 100}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"R": 2, "R_early": 1},
+        {"R": 1, "R_early": 2},
+        {"R": 0},
+        {"R": 3, "average_early": (1, 3), "average_late": (2, 3)},
+        {"R": 2, "average_early": (2, 3), "average_late": (0, 1)},
+        {"R": 2, "average": False, "average_late": (1, 2)},
+        {"R": 2, "average": False, "average_early": (2, 3), "reg_steps": 1},
+        {"R": 0, "average": False},
+        {"R": 1, "reg_steps": 1, "reference": "noised"},
+        {"R": 1, "lambda_kl": 0},
+        {"R": 1, "lambda_pair": 0, "lambda_kl": 2},
+        {"R": 1, "lambda_pair": 0.7, "lambda_kl": 0.01},
+        {"R": 1, "lambda_pair": 0, "lambda_kl": 0},
+        {"R": 2, "average": False, "reg_steps": 0},
+    ],
+)
+@pytest.mark.parametrize("n", [5, 6])
+def test_a_step_is_that_of_the_description(changes, n):
+    """Timesteps 81 and 101, of which the first is early."""
+    chosen = renoise(**REGULAR | changes)
+    z, c = a_batch(8, count=1)
+    z0, noise = torch.randn(2, 1, 4, 8, 8, generator=torch.Generator().manual_seed(9))
+    found = invert(z0, c, curved, SCHEDULE, chosen, [n], seeded([3]), start=(n - 1, z), noise=noise)[n]
+    expected = in_words(z, n, z0, noise, c, chosen, *seeded([3]))
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(("early_below", "evaluations"), [(22, 1), (21, 3), (20, 3)])
+def test_a_timestep_at_the_bound_is_not_early(early_below, evaluations):
+    z0, c = a_batch(8, count=1)
+    counting = Counting(curved)
+    chosen = renoise(R=2, R_early=0, early_below=early_below, reg_steps=0)
+    invert(z0, c, counting, SCHEDULE, chosen, [2], seeded([1]), start=(1, z0))  # at timestep 21
+    assert counting.samples == evaluations
+
+
+def test_a_condition_of_several_tensors_goes_with_its_samples():
+    """As Stable Diffusion XL has it."""
+    z0, c = a_batch(8)
+
+    def of_two(z, t, c):
+        words, whole = c
+        return curved(z, t, words + whole.view(-1, 1, 1, 1))
+
+    chosen = renoise(reg_steps=1, pair_rolls=1)
+    one = invert(z0, c, curved, SCHEDULE, chosen, [2], seeded([1, 2, 3]))[2]
+    several = invert(z0, (0.25 * c, 0.75 * c.view(3, 1)), of_two, SCHEDULE, chosen, [2], seeded([1, 2, 3]))[2]
+    torch.testing.assert_close(several, one, rtol=0, atol=1e-4)
+
+
+def test_what_is_kept_is_what_was_asked_for():
+    z0, c = a_batch(8)
+    far = invert(z0, c, curved, SCHEDULE, PLAIN, [3, 1], seeded([1, 2, 3]))
+    assert far.keys() == {1, 3}
+    near = invert(z0, c, curved, SCHEDULE, PLAIN, [1], seeded([1, 2, 3]))
+    assert torch.equal(near[1], far[1])
+    assert invert(z0, c, None, SCHEDULE, PLAIN, [1, 3], seeded([1, 2, 3]), start=(3, far[3])) == {}
+
+
 def test_nothing_asked_for_costs_nothing():
     z0, c = a_batch(8)
     assert invert(z0, c, None, SCHEDULE, renoise(), [], seeded([1, 2, 3])) == {}

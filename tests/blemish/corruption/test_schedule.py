@@ -85,18 +85,26 @@ def test_signal_and_noise_have_unit_variance_together(n):
 
 
 @pytest.mark.parametrize(
-    ("change", "named"),
+    ("key", "wanted", "other"),
     [
-        ({"prediction_type": "v_prediction"}, "prediction_type"),
-        ({"timestep_spacing": "trailing"}, "timestep_spacing"),
-        ({"clip_sample": True}, "clip_sample"),
-        ({"rescale_betas_zero_snr": True}, "rescale_betas_zero_snr"),
-        ({"beta_schedule": "squaredcos_cap_v2"}, "beta_schedule"),
+        ("prediction_type", "epsilon", "v_prediction"),
+        ("timestep_spacing", "leading", "trailing"),
+        ("clip_sample", False, True),
+        ("thresholding", False, True),
+        ("rescale_betas_zero_snr", False, True),
     ],
 )
-def test_a_model_that_cannot_be_inverted_is_refused(change, named):
-    with pytest.raises(UserError, match=named):
-        Schedule.from_config(STABLE_DIFFUSION | change, 50)
+def test_what_inversion_needs_may_be_said_or_left_out_but_not_contradicted(key, wanted, other):
+    left_out = {k: v for k, v in STABLE_DIFFUSION.items() if k != key}
+    assert Schedule.from_config(left_out | {key: wanted}, 50) == Schedule.from_config(left_out, 50)
+    said = rf"{key}: {other}, .* needs {wanted}\. Choose .*, such as Stable Diffusion 1\.5"
+    with pytest.raises(UserError, match=said):
+        Schedule.from_config(left_out | {key: other}, 50)
+
+
+def test_another_noise_schedule_is_refused():
+    with pytest.raises(UserError, match=r"beta_schedule is squaredcos_cap_v2\. Choose .* linear or scaled_linear"):
+        Schedule.from_config(STABLE_DIFFUSION | {"beta_schedule": "squaredcos_cap_v2"}, 50)
 
 
 @pytest.mark.parametrize("steps", [0, -3, 1000, 1001])
@@ -110,3 +118,50 @@ def test_trained_betas_are_used():
     config = STABLE_DIFFUSION | {"beta_schedule": "linear", "beta_start": 0.001, "beta_end": 0.01}
     trained = Schedule.from_config(STABLE_DIFFUSION | {"trained_betas": betas.tolist()}, 50)
     np.testing.assert_allclose(trained.alpha_bar, Schedule.from_config(config, 50).alpha_bar, rtol=1e-5)
+
+
+def test_what_a_config_leaves_out_is_as_in_diffusers_but_for_the_last_abar():
+    """1000 timesteps, linear betas from timestep 0 on; before the first step lies abar_0 rather than 1."""
+    schedule = Schedule.from_config({"beta_start": 0.001, "beta_end": 0.01}, 50)
+    abar = np.cumprod(1 - np.linspace(0.001, 0.01, 1000))
+    assert schedule.timesteps == tuple(range(0, 1000, 20))
+    np.testing.assert_allclose(schedule.alpha_bar, [abar[0], *abar[::20]], rtol=1e-4)
+
+
+@pytest.mark.parametrize("to_one", [True, False])
+@pytest.mark.parametrize("offset", [32, 33, 34, 40])
+def test_the_image_latents_abar_is_that_of_diffusers_on_either_side_of_the_stride(offset, to_one):
+    """30 of 1000 steps have a stride of 33: an offset below it leaves no timestep before the first."""
+    config = STABLE_DIFFUSION | {"steps_offset": offset, "set_alpha_to_one": to_one}
+    abar = DDIMScheduler(**config).alphas_cumprod.tolist()
+    first = {32: 1.0 if to_one else abar[0], 33: abar[0], 34: abar[1], 40: abar[7]}[offset]
+    assert Schedule.from_config(config, 30).alpha_bar[0] == pytest.approx(first, rel=1e-6)
+
+
+@pytest.mark.parametrize("offset", [0, 1, 600])
+def test_a_single_step_is_that_of_diffusers(offset):
+    """Its stride is the whole schedule, so that no timestep lies before it, whatever the offset."""
+    config = STABLE_DIFFUSION | {"steps_offset": offset}
+    schedule, scheduler = Schedule.from_config(config, 1), DDIMScheduler(**config)
+    scheduler.set_timesteps(1)
+    abar = scheduler.alphas_cumprod.tolist()
+    assert (schedule.steps, list(schedule.timesteps)) == (1, scheduler.timesteps.tolist())
+    np.testing.assert_allclose(schedule.alpha_bar, [abar[0], abar[offset]], rtol=1e-6)
+
+
+def test_there_may_be_as_many_steps_as_timesteps():
+    schedule = Schedule.from_config(STABLE_DIFFUSION | {"steps_offset": 0}, 1000)
+    assert schedule.timesteps == tuple(range(1000)) and len(set(schedule.alpha_bar)) == 1000
+
+
+@pytest.mark.parametrize(
+    "change", [{}, {"beta_schedule": "linear"}, {"trained_betas": np.linspace(0.001, 0.01, 1000).tolist()}]
+)
+def test_the_coefficients_do_not_depend_on_torchs_default_precision(change):
+    usual = Schedule.from_config(STABLE_DIFFUSION | change, 50)
+    default = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert Schedule.from_config(STABLE_DIFFUSION | change, 50) == usual
+    finally:
+        torch.set_default_dtype(default)

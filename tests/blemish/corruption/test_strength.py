@@ -5,8 +5,10 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from skimage.metrics import structural_similarity
 
-from blemish.corruption.strength import compare, measure_shard
+from blemish.corruption import strength
+from blemish.corruption.strength import compare, measure_shard, ssim
 from blemish.data.files import read_csv
 from blemish.data.records import Record, write_records
 from blemish.errors import UserError
@@ -80,6 +82,31 @@ def test_a_shards_measures_are_those_of_its_images(measured):
     for name, value in compare(clean, corrupted, mask).items():
         assert table[name][0] == pytest.approx(value)
     assert table["psnr_inside"][1] == math.inf and table["changed"][1] == 0
+
+
+def test_the_number_of_threads_changes_no_measure(measured, monkeypatch):
+    once = measured[3].read_bytes()
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    measure_shard(*measured)
+    assert measured[3].read_bytes() == once
+
+
+@pytest.mark.parametrize("size", [(7, 7), (64, 64), (65, 40), (200, 31)])
+@pytest.mark.parametrize("noise", [0, 2, 40, 255])
+def test_ssim_is_scikit_images(size, noise):
+    random = np.random.default_rng(noise)
+    y, x = np.mgrid[: size[0], : size[1]]
+    a = np.stack([(3 * y + 2 * x) % 256, 0 * y + 255, random.integers(0, 256, size)], -1).astype(np.uint8)
+    b = np.clip(a + random.normal(size=a.shape) * noise, 0, 255).astype(np.uint8)
+    _, expected = structural_similarity(a, b, channel_axis=-1, data_range=255, full=True)
+    np.testing.assert_allclose(ssim(a, b), expected.mean(-1), rtol=0, atol=1e-9)
+
+
+def test_an_image_that_is_unchanged_costs_no_ssim(monkeypatch):
+    clean, same, mask = a_pair()
+    monkeypatch.setattr(strength, "ssim", None)
+    measures = compare(clean, same, np.zeros_like(mask))
+    assert measures["ssim_outside"] == 1 and math.isnan(measures["ssim_inside"])
 
 
 def test_files_of_different_images_are_refused(measured):

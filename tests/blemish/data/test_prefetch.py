@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from blemish.data.prefetch import ahead, behind
+from blemish.data.prefetch import ahead, behind, in_order
 
 
 def test_items_come_in_order_and_the_next_is_made_meanwhile():
@@ -47,3 +47,39 @@ def test_an_error_while_writing_is_raised():
 
     with pytest.raises(OSError, match="no space"), behind(1) as submit:
         submit(full)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_results_come_in_the_items_order(threads):
+    def late(i, j):
+        time.sleep(0.01 if i % 3 == 0 else 0)
+        return i, j
+
+    assert list(in_order(late, range(20), iter(range(20)), threads=threads)) == [(i, i) for i in range(20)]
+
+
+def test_as_many_items_as_threads_are_worked_on_at_a_time_and_few_are_taken_ahead():
+    together, taken = threading.Barrier(3, timeout=10), []
+
+    def items():
+        for i in range(30):
+            taken.append(i)
+            yield i
+
+    results = in_order(lambda i: together.wait() * 0 + i, items(), threads=3)
+    assert next(results) == 0
+    assert len(taken) == 7
+    assert list(results) == list(range(1, 30))
+
+
+def test_an_items_error_is_raised_where_its_turn_comes():
+    results = in_order(lambda i: 1 / (2 - i), range(9), threads=2)
+    assert [next(results), next(results)] == [0.5, 1]
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+
+
+def test_without_further_threads_nothing_is_taken_ahead():
+    taken = []
+    results = in_order(abs, (taken.append(i) or i for i in range(9)), threads=1)
+    assert next(results) == 0 and taken == [0]

@@ -1,6 +1,7 @@
 """Records survive their trip to disk bit by bit, and other libraries can open them."""
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -167,3 +168,16 @@ def test_the_datasets_library_opens_a_shard(tmp_path):
     np.testing.assert_array_equal(np.array(opened[1]["image"]), full[1].image)
     np.testing.assert_array_equal(np.array(opened[1]["mask"]), full[1].mask * np.uint8(255))
     assert opened[3]["image"] is None and opened[0]["prompt"] == "scene 0"
+
+
+def test_only_the_row_groups_of_wanted_images_are_read(tmp_path, monkeypatch):
+    path = tmp_path / "a.parquet"
+    image = np.zeros((8, 8, 3), np.uint8)
+    write_records(path, (Record(f"{i}", image, None) for i in range(3 * records.ROWS_PER_GROUP)))
+    read, iterate = [], pq.ParquetFile.iter_batches
+    monkeypatch.setattr(
+        pq.ParquetFile, "iter_batches", lambda file, **how: read.append(list(how["row_groups"])) or iterate(file, **how)
+    )
+    assert [record.id for record in read_records(path, where={"70", "71"}.__contains__)] == ["70", "71"]
+    assert [record.id for record in read_records(path, where={"none"}.__contains__)] == []
+    assert read == [[1], []]

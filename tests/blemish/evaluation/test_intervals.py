@@ -8,7 +8,8 @@ from judged import frame, images
 
 from blemish.config.load import ROOT
 from blemish.evaluation.evaluate import summarise
-from blemish.evaluation.intervals import DRAWS, paired_draws, percentiles
+from blemish.evaluation.intervals import DRAWS, interval, paired_draws, percentiles
+from blemish.evaluation.measures import iou
 
 
 def test_the_interval_covers_the_truth_as_often_as_it_says():
@@ -31,6 +32,27 @@ def test_a_detector_that_finds_nothing_has_no_width():
 def test_one_image_says_nothing_about_others():
     summary = summarise(frame(images(1)))
     assert (summary["iou_low"], summary["iou_high"]) == (0, 100)
+
+
+def test_two_images_say_no_more_than_lies_between_them():
+    """A resample has either image twice, or both: IoUs of 25, 50 and 75 %."""
+    low, high = interval(iou, [np.array([1, 3]), np.array([4, 4])])
+    assert 25 <= low < high <= 75
+
+
+def test_a_detector_that_is_always_right_has_no_width():
+    """A resample takes an image's intersection together with its own union, however much the images differ."""
+    artifact = np.array([1, 10, 100, 1000, 10000])
+    assert interval(iou, [artifact, artifact]) == (100, 100)
+
+
+def test_an_interval_without_bca_is_the_same_every_time():
+    """Leaving one of three marked images out changes nothing, so BCa is not defined. Resamples without any of them,
+    where nothing is found and nothing is there, are (6/9)^9 = 2.6 % of all, about as many as a bound leaves out.
+    """
+    tp, union = np.zeros(9), np.array([5.0] * 3 + [0] * 6)
+    found = {interval(iou, [tp, union]) for _ in range(10)}
+    assert len(found) == 1 and found.pop()[0] == 0
 
 
 def counts(rows):

@@ -6,7 +6,7 @@ import pytest
 from blemish.config.load import ROOT
 from blemish.data.digests import digest
 from blemish.planning.forecast import load
-from blemish.planning.rates import Rates, all_rates, duration, hours
+from blemish.planning.rates import Rates, all_rates, duration, hours, written
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +100,20 @@ def test_hours_add_up_and_bytes_take_none():
     rates = Rates("x", {"inverted": 2.0, "decoded": 5.0})
     assert hours(Counter(inverted=7200, decoded=18000, bytes=10**9), rates) == pytest.approx(2)
     assert hours(Counter(bytes=1), rates) == 0
+
+
+def test_the_host_counts_where_it_is_the_slower():
+    rates = Rates("x", {"started": 0.5, "decoded": 10.0, "written": 5.0})
+    assert hours(Counter(started=1, decoded=10, written=10), rates) * 3600 == pytest.approx(2 + 2)
+    assert hours(Counter(started=1, decoded=30, written=10), rates) * 3600 == pytest.approx(2 + 3)
+    assert math.isnan(hours(Counter(resampled=1, written=10), rates))
+
+
+def test_twice_the_threads_write_twice_the_images_and_larger_ones_slower(paper):
+    twice = paper | {"corruption": paper["corruption"] | {"threads": 2 * paper["corruption"]["threads"]}}
+    assert written(twice) == 2 * written(paper)
+    assert written(paper | {"resolution": 1024}) == written(paper) / 4
+    assert by_device(paper)["NVIDIA H200"].per_second["written"] == written(paper)
 
 
 def test_stages_follow_one_another_and_jobs_share_the_devices():

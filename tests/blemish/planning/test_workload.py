@@ -66,8 +66,8 @@ def test_sharing_and_not_sharing_cost_what_a_model_evaluates(diffusion):
             resample(z, n, c, denoiser, schedule)
         return denoiser.samples
 
-    assert shared([2, 3], 2, renoise(), schedule) == count([(0, 2), (2, 3)])
-    assert alone([2, 3], renoise(), schedule) == count([(0, 2), (0, 3)])
+    assert shared([2, 3], 2, renoise(), schedule, 1.0) == count([(0, 2), (2, 3)])
+    assert alone([2, 3], renoise(), schedule, 1.0) == count([(0, 2), (0, 3)])
 
 
 @pytest.mark.parametrize(("pool", "most", "most_alone"), [("hps", 280, 880), ("richhf-7701", 160, 400)])
@@ -76,10 +76,10 @@ def test_tables_1_to_4_cost_at_most_what_was_promised(pool, most, most_alone):
     made = [d for d in detectors(CONFIG["tables"]) if d.train_set == pool and d.supervision in CONFIG["recipes"]]
     depths = [depth(CONFIG, detector.supervision) for detector in made]
     always = renoise(early_below=1000)
-    assert shared(depths, 5, always, SCHEDULE) == most
-    assert alone(depths, always, SCHEDULE) == most_alone
-    assert shared(depths, 5, renoise(), SCHEDULE) < most
-    assert alone(depths, renoise(), SCHEDULE) < most_alone
+    assert shared(depths, 5, always, SCHEDULE, 1.0) == most
+    assert alone(depths, always, SCHEDULE, 1.0) == most_alone
+    assert shared(depths, 5, renoise(), SCHEDULE, 1.0) < most
+    assert alone(depths, renoise(), SCHEDULE, 1.0) < most_alone
 
 
 def config(rows, **pools):
@@ -89,6 +89,7 @@ def config(rows, **pools):
         "pools": {name: {"shards": shards} for name, shards in pools.items()},
         "recipes": {"proposed-48": {"method": "proposed", "step": 48}},
         "schedule": {"steps": 50, "stride": 5},
+        "corruption": {"guidance": 1.0},
         "detectors": {"iterations": 10, "selector_iterations": 3, "batch_size": 4, "seeds": [0]},
         "backbones": {"swin-t": {}},
         "figures": {"recipe": "proposed-48"},
@@ -136,6 +137,16 @@ def test_what_is_shown_is_made_without_a_table():
     assert total(whole["corruption"])["resampled"] == 100 * 2 and not whole["detectors"]
 
 
+def test_guidance_takes_two_evaluations_a_step():
+    once = config([], hps=1)
+    twice = once | {"corruption": {"guidance": 7.5}}
+    resampled = [total(work(c, sizes(hps=100), renoise(), SCHEDULE)["corruption"])["resampled"] for c in (once, twice)]
+    assert resampled == [200, 400]
+    unguided, guided = (shared([2], 5, renoise(), SCHEDULE, scale) for scale in (1.0, 7.5))
+    assert guided == unguided + 2
+    assert alone([2], renoise(), SCHEDULE, 7.5) == guided
+
+
 def test_a_shards_work_is_what_its_jobs_count_and_write(tmp_path, engine, shard):
     files, previous = {n: tmp_path / f"{n}.safetensors" for n in (0, 2)}, None
     for n, out in files.items():
@@ -143,7 +154,7 @@ def test_a_shards_work_is_what_its_jobs_count_and_write(tmp_path, engine, shard)
         previous = out
     reconstructed, out, latents = (tmp_path / name for name in ("clean.parquet", "out.parquet", "latents.csv"))
     reconstruct_shard(shard[0], files[0], reconstructed, engine)
-    corrupt_shard(reconstructed, shard[1], files[2], out, latents, engine, "proposed-48", recipe(), "any")
+    corrupt_shard(reconstructed, shard[1], files[2], out, latents, engine, "proposed-48", recipe(), "any", 1.0)
     spent = pd.read_csv(latents)["evaluations"]
 
     done = work(config([], hps=1), sizes(hps=5), renoise(), engine.schedule)
@@ -151,6 +162,6 @@ def test_a_shards_work_is_what_its_jobs_count_and_write(tmp_path, engine, shard)
     assert inversion["inverted"] == Latents(files[2]).evaluations
     assert inversion["started"] == 2 and inversion["encoded"] == 5
     assert inversion["bytes"] == pytest.approx(sum(file.stat().st_size for file in files.values()), rel=0.05)
-    assert total(done["reconstruction"]) == {"started": 1, "decoded": 5, "bytes": 500}
+    assert total(done["reconstruction"]) == {"started": 1, "decoded": 5, "written": 5, "bytes": 500}
     assert total(done["corruption"])["resampled"] * 4 / 5 == spent.sum()  # one of five masks is empty
     assert total(done["corruption"])["decoded"] == 5

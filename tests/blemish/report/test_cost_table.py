@@ -24,13 +24,13 @@ def made(tmp_path, engine, shard):
     for name, n in DEPTHS.items():
         out, latents = tmp_path / f"{name}.parquet", tmp_path / f"{name}.csv"
         inversion, chosen = inversions["hps", n][0], recipe(step=50 - n)
-        corrupt_shard(reconstructed, shard[1], inversion, out, latents, engine, name, chosen, "any")
+        corrupt_shard(reconstructed, shard[1], inversion, out, latents, engine, name, chosen, "any", 1.0)
         corruptions |= {CorruptedPool("hps", name, backbone): [latents] for backbone in ("swin-t", "convnext-t")}
     return inversions, corruptions
 
 
 def test_the_trajectory_counts_once_and_every_corruption_for_itself(made, diffusion):
-    table = cost_table(*made, DEPTHS, 2, renoise(), diffusion.schedule(50))
+    table = cost_table(*made, DEPTHS, 2, renoise(), diffusion.schedule(50), 1.0)
     rows = table.set_index("work")
     assert table["work"].tolist() == ["inversion", "two", "three", "all"]
     assert rows["images"].tolist() == [5, 10, 10, 5]
@@ -41,12 +41,12 @@ def test_the_trajectory_counts_once_and_every_corruption_for_itself(made, diffus
 
 def test_shards_add_up(made, diffusion):
     twice = [{key: paths * 2 for key, paths in files.items()} for files in made]
-    one, two = (cost_table(*files, DEPTHS, 2, renoise(), diffusion.schedule(50)) for files in (made, twice))
+    one, two = (cost_table(*files, DEPTHS, 2, renoise(), diffusion.schedule(50), 1.0) for files in (made, twice))
     numbers = ["images", "evaluations", "forecast", "alone"]
     pd.testing.assert_frame_equal(two[numbers], one[numbers] * 2)
 
 
 def test_the_text_shows_each_image_s_share(made, diffusion):
-    text = to_markdown(cost_table(*made, DEPTHS, 2, renoise(), diffusion.schedule(50)))
+    text = to_markdown(cost_table(*made, DEPTHS, 2, renoise(), diffusion.schedule(50), 1.0))
     assert "| hps | all | 5 | 85 | 17.0 | 95 | 200 |" in text
     assert "| hps | inversion | 5 | 45 | 9.0 | 45 |  |" in text

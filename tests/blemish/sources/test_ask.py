@@ -57,7 +57,7 @@ def test_a_busy_server_is_not_a_missing_file(source, server, status):
 
 
 def test_an_address_for_downloads_alone_is_asked_as_one(source, server, monkeypatch):
-    monkeypatch.setattr("webserver.Handler.do_HEAD", lambda handler: handler.reply(403))
+    monkeypatch.setattr("server.Handler.do_HEAD", lambda handler: handler.reply(403))
     assert ask.file(source) == "70,000 bytes"
 
 

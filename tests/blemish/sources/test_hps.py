@@ -3,18 +3,20 @@
 import csv
 import hashlib
 import io
+import json
+import shutil
 import tarfile
 from collections import Counter
 
 import numpy as np
 import pytest
+from checkout import ROOT
 from PIL import Image
-from tars import png, sample, write_tar
+from tars import draw, png, sample, write_tar
 
 from blemish.data.records import read_ids, read_records
 from blemish.errors import UserError
 from blemish.sources import hps
-from blemish.sources.hps import draw
 from blemish.sources.settings import HPS
 
 
@@ -27,9 +29,9 @@ def source(tmp_path):
     return HPS(repo=f"file:{tmp_path}/hps", revision="main", tars=3, prompt="short_caption")
 
 
-def drawn(source, folder, number=40, seed=0, shards=2, size=8):
+def drawn(source, folder, number=40, seed=0, shards=2, size=8, between=None):
     pool = [folder / f"{i}.parquet" for i in range(shards)]
-    draw(source, number, seed, size, pool, folder / "ledger.csv")
+    draw(source, number, seed, size, pool, folder / "ledger.csv", between)
     with open(folder / "ledger.csv", newline="") as file:
         return pool, list(csv.DictReader(file))
 
@@ -87,24 +89,83 @@ def test_the_prompt_is_the_configs(source, tmp_path):
     assert all(record.prompt.startswith("long ") for record in read_records(pool))
 
 
-def test_an_interrupted_draw_goes_on_with_the_tar_it_was_at(source, tmp_path, monkeypatch):
-    _, whole = drawn(source, tmp_path / "whole")
-    opened, stop = [], []
-    open_file = hps.hub.open_file
+def test_a_tar_that_failed_is_drawn_alone(source, tmp_path, monkeypatch):
+    """Whatever it left, and in whatever order the tars are drawn, the pool is the same to the byte."""
+    pool, _ = drawn(source, tmp_path / "whole")
+    between, size = tmp_path / "sources", 8
+    hps.choose(source, 40, 0, between / "tars.json")
+    opened, open_file = [], hps.hub.open_file
 
     def watched(source, name):
-        if len(opened) == 2 and not stop:
-            stop.append(name)
-            raise KeyboardInterrupt
         opened.append(name)
+        if len(opened) == 2:
+            (between / ".1.parquet.images/left").write_bytes(b"of a job that was killed")
+            raise KeyboardInterrupt
         return open_file(source, name)
 
     monkeypatch.setattr(hps.hub, "open_file", watched)
-    with pytest.raises(KeyboardInterrupt):
-        drawn(source, tmp_path / "a")
-    assert not (tmp_path / "a" / "ledger.csv").exists()
-    _, rows = drawn(source, tmp_path / "a")
-    assert rows == whole and len(opened) == len(set(opened)) == 3
+    hps.draw(source, between / "tars.json", 2, 0, size, between / "2.parquet", between / "2.csv")
+    with monkeypatch.context() as killed:
+        killed.setattr(hps.shutil, "rmtree", lambda *_, **__: None)
+        with pytest.raises(KeyboardInterrupt):
+            hps.draw(source, between / "tars.json", 1, 0, size, between / "1.parquet", between / "1.csv")
+    left = {".1.parquet.images", "2.csv", "2.parquet", "tars.json"}
+    assert {path.name for path in between.iterdir()} == left
+    again, _ = drawn(source, tmp_path / "a", between=between)
+    tars = [tar for tar, _ in json.loads((between / "tars.json").read_text())["tars"]]
+    assert opened == [tars[2], tars[1], tars[0], tars[1]]
+    assert not (between / ".1.parquet.images").exists()
+    for one, other in zip([*pool, tmp_path / "whole/ledger.csv"], [*again, tmp_path / "a/ledger.csv"], strict=True):
+        assert one.read_bytes() == other.read_bytes()
+
+
+def test_other_parts_need_no_tar_again(source, tmp_path):
+    whole, rows = drawn(source, tmp_path / "a", between=tmp_path / "sources")
+    shutil.rmtree(tmp_path / "hps")
+    pool, again = drawn(source, tmp_path / "b", shards=1, between=tmp_path / "sources")
+    assert again == rows and read_ids(pool) == [row["id"] for row in rows]
+    assert sorted(read_ids(pool)) == sorted(read_ids(whole))
+
+
+def test_all_tars_are_read_at_the_commit_that_was_chosen(source, tmp_path, monkeypatch):
+    monkeypatch.setattr(hps.hub, "pin", lambda source: source.model_copy(update={"revision": "c0ffee"}))
+    hps.choose(source, 40, 0, tmp_path / "tars.json")
+    monkeypatch.undo()
+    read, open_file = [], hps.hub.open_file
+    monkeypatch.setattr(
+        hps.hub, "open_file", lambda source, name: read.append(source.revision) or open_file(source, name)
+    )
+    for i in range(3):
+        hps.draw(source, tmp_path / "tars.json", i, 0, 8, tmp_path / f"{i}.parquet", tmp_path / f"{i}.csv")
+    assert read == 3 * ["c0ffee"]
+
+
+def test_the_ledger_says_what_a_samples_json_says_of_its_source(tmp_path):
+    said = ["DALL-E 3", None, "=1+1", "a,\nb", 3, ""]
+    members = []
+    for i, source in enumerate(said):
+        about = {"short_caption": "x"} | ({} if source is None else {"source": source})
+        members += [(f"s{i}.json", json.dumps(about).encode()), (f"s{i}.png", png(i))]
+    write_tar(tmp_path / "hps" / "data" / "a.tar", members)
+    source = HPS(repo=f"file:{tmp_path}/hps", tars=1, prompt="short_caption")
+    _, rows = drawn(source, tmp_path / "out", number=6)
+    assert {row["member"]: row["source"] for row in rows} == {
+        f"s{i}.png": text for i, text in enumerate(["DALL-E 3", "", "'=1+1", "a, b", "3", ""])
+    }
+
+
+@pytest.mark.parametrize(
+    ("tars", "number", "seed", "digest"),
+    [(2, 64, 0, "52e75a0b9e00b52c"), (3, 31, 7, "3e573118be05bce7")],
+)
+def test_a_seed_draws_from_the_mini_world_what_it_always_drew(tmp_path, tars, number, seed, digest):
+    """The ledger is that of a draw by one job for all tars but for the column `source`; ids are hashes of images."""
+    source = HPS(repo=f"file:{ROOT}/resources/mini/hps", tars=tars, prompt="short_caption")
+    pool, rows = drawn(source, tmp_path / "a", number, seed, shards=1, size=16)
+    assert {row.pop("source") for row in rows} == {"mini world"}
+    assert read_ids(pool) == [row["id"] for row in rows]
+    ledger = "".join(",".join(row.values()) + "\n" for row in rows)
+    assert hashlib.sha256(ledger.encode()).hexdigest()[:16] == digest
 
 
 def test_broken_and_repeated_images_are_replaced(tmp_path):

@@ -6,6 +6,7 @@ The client reads its environment when it is imported, so each test runs it in an
 import io
 import json
 import os
+import re
 import shutil
 import socket
 import ssl
@@ -306,6 +307,65 @@ fetch_images(['u42'], 'train', Images(repo='org/mirror', missing_allowed=0), 4, 
     assert server.sent < 0.1 * len(mirror)
 
 
+def joined(ids, size=20_000):
+    """A mirror of two rows a group, each image of so many bytes."""
+    stream, noise = io.BytesIO(), np.random.default_rng(0)
+    images = [{"bytes": PNG + noise.bytes(size), "path": None} for _ in ids]
+    pq.write_table(pa.table({"filename": ids, "image": images, "caption": ["a"] * len(ids)}), stream, row_group_size=2)
+    return stream.getvalue()
+
+
+MIRRORS = """
+from blemish.sources.richhf_images import fetch_images
+mirrors = [Repository(repo='org/second')]
+fetch_images(['u1'], 'train', Images(repo='org/first', missing_allowed=0, mirrors=mirrors), 4, 'out.parquet')
+"""
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (None, "at revision main answers 404: it is not there"),
+        ((403, {"X-Error-Code": "GatedRepo"}), "is gated and answers 403"),
+        ("lacks", "lacks 1 of the 1 images"),
+    ],
+)
+def test_a_second_mirror_steps_in(client, server, tmp_path, fault, reason):
+    server.files["datasets/org/second/data/train-0.parquet"] = joined(["u0", "u1"])
+    if fault:
+        server.files["datasets/org/first/data/train-0.parquet"] = joined(["u0", "u2"])
+    if fault not in (None, "lacks"):
+        server.faults = [fault]
+    assert client(MIRRORS) == ""
+    assert read_ids(tmp_path / "out.parquet") == ["u1"]
+    assert "the images of train come from org/second, because org/first " in client.log and reason in client.log
+    record = json.loads((tmp_path / "out.parquet.commit.json").read_text())
+    assert record == {"repo": "org/second", "commit": server.commit}
+
+
+def test_where_no_mirror_can_be_reached_both_are_named(client, server, tmp_path):
+    sentence = client(MIRRORS)
+    assert re.fullmatch(
+        r"UserError: org/first at .* answers 404: .*; then org/second at .* answers 404: .*\.", sentence
+    )
+    assert not (tmp_path / "out.parquet").exists()
+
+
+def test_images_spread_over_too_many_rows_are_refused_before_they_are_read(client, server, tmp_path):
+    """Every other row is wanted, so that every group of two would be read: the ids alone are, and they tell."""
+    mirror = joined([f"u{i}" for i in range(100)])
+    server.files["datasets/org/first/data/train-0.parquet"] = mirror
+    code = """
+from blemish.sources.richhf_images import fetch_images
+source = Images(repo='org/first', missing_allowed=0).model_copy(update={'gigabytes_allowed': 0.0015})
+fetch_images([f'u{i}' for i in range(0, 100, 2)], 'train', source, 4, 'out.parquet')
+"""
+    assert "UserError: org/first would be read over 0.0015 GB of, because the images lie spread over" in client(code)
+    assert server.sent < 0.1 * len(mirror) and not (tmp_path / "out.parquet").exists()
+    assert client(code.replace("0.0015", "0.0025")) == ""
+    assert len(read_ids(tmp_path / "out.parquet")) == 50
+
+
 def test_a_draw_survives_cuts_and_streams_each_tar_once(client, server, tmp_path):
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as archive:
@@ -321,15 +381,16 @@ def test_a_draw_survives_cuts_and_streams_each_tar_once(client, server, tmp_path
     code = """
 from blemish.sources import hps, webdataset
 webdataset.REQUEST = 10240
-source = HPS(repo='org/hps', revision='main', tars=1, prompt='short_caption')
-hps.draw(source, 5, 0, 4, [Path('FOLDER/0.parquet')], Path('FOLDER/ledger.csv'))
+source, folder = HPS(repo='org/hps', revision='main', tars=1, prompt='short_caption'), Path('FOLDER')
+hps.choose(source, 5, 0, folder / 'tars.json')
+hps.draw(source, folder / 'tars.json', 0, 0, 4, folder / '0.parquet', folder / '0.csv')
 """
     assert client(code.replace("FOLDER", "a")) == ""
     assert server.sent == len(tar)
     server.faults = [None, "cut", 429, None, "short", 503]
     assert client(code.replace("FOLDER", "b")) == ""
     assert server.faults == []
-    for name in ("0.parquet", "ledger.csv"):
+    for name in ("0.parquet", "0.csv", "tars.json"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     server.commit = "f" * 40
     assert client(code.replace("FOLDER", "b")) == ""

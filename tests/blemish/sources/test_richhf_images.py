@@ -13,7 +13,7 @@ from blemish.data.records import read_ids, read_records
 from blemish.errors import UserError
 from blemish.sources import richhf_images
 from blemish.sources.richhf_images import fetch_images
-from blemish.sources.settings import Images
+from blemish.sources.settings import Images, Repository
 
 
 def picture(seed: int, width: int = 10, height: int = 8) -> np.ndarray:
@@ -133,3 +133,53 @@ def test_wrong_mirrors_are_named(tmp_path):
     path.write_bytes(b"PAR1 and nothing else")
     with pytest.raises(UserError, match="is damaged"):
         fetch_images(["u0"], "train", source(tmp_path), 8, tmp_path / "out.parquet")
+
+
+def test_the_next_mirror_is_tried_where_one_fails(tmp_path, caplog):
+    """Missing, without the split, damaged, of another layout, lacking too many: each is named in one line of log."""
+    ids, names = ["u1", "u2", "u3"], ["none", "empty", "damaged", "other", "half", "whole", "unused"]
+    folders = [tmp_path / name for name in names]
+    for folder in folders[1:]:
+        (folder / "data").mkdir(parents=True)
+    (folders[1] / "data/test-0.parquet").write_bytes(b"")
+    (folders[2] / "data/train-0.parquet").write_bytes(b"PAR1 and nothing else")
+    pq.write_table(pa.table({"a": [1]}), folders[3] / "data/train-0.parquet")
+    write_joined(folders[4], 0, 3)
+    write_pick_a_pic(folders[5], 10)
+    first, *others = (f"file:{folder}" for folder in folders)
+    mirrors = Images(repo=first, missing_allowed=0.1, mirrors=[Repository(repo=repo) for repo in others])
+    with caplog.at_level(logging.WARNING):
+        fetch_images(ids, "train", mirrors, 8, tmp_path / "out.parquet")
+    assert sorted(read_ids(tmp_path / "out.parquet")) == ids
+    [line] = [record.getMessage() for record in caplog.records if "come from" in record.getMessage()]
+    assert line.startswith(f"the images of train come from file:{folders[5]}, because the folder {folders[0]}, which")
+    for reason in ("holds nothing like", "is damaged", "has the columns a", "half lacks 1 of the 3 images"):
+        assert reason in line
+    assert "unused" not in caplog.text
+
+
+def test_the_first_mirror_that_has_the_images_is_not_mentioned(tmp_path, caplog):
+    write_joined(tmp_path, 0, 3)
+    mirrors = source(tmp_path).model_copy(update={"mirrors": [Repository(repo=f"file:{tmp_path}/none")]})
+    with caplog.at_level(logging.WARNING):
+        fetch_images(["u1"], "train", mirrors, 8, tmp_path / "out.parquet")
+    assert caplog.text == ""
+
+
+def test_where_no_mirror_has_the_images_each_says_why_and_nothing_is_left(tmp_path):
+    write_joined(tmp_path, 0, 3)
+    mirrors = source(tmp_path).model_copy(update={"mirrors": [Repository(repo=f"file:{tmp_path}/none")]})
+    with pytest.raises(UserError, match=r"lacks 1 of the 2 .*; then the folder .*none, which .* missing") as error:
+        fetch_images(["u2", "u3"], "train", mirrors, 8, tmp_path / "out.parquet")
+    assert "\n" not in str(error.value) and not (tmp_path / "out.parquet").exists()
+
+
+def test_a_disk_that_is_full_is_no_reason_for_another_mirror(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    write_joined(tmp_path, 0, 3)
+    monkeypatch.setattr(richhf_images, "write_records", full)
+    mirrors = source(tmp_path).model_copy(update={"mirrors": [Repository(repo=f"file:{tmp_path}")]})
+    with pytest.raises(OSError, match="No space left"):
+        fetch_images(["u1"], "train", mirrors, 8, tmp_path / "out.parquet")

@@ -110,7 +110,13 @@ def _run(
 
     steps, corruption = config["schedule"]["steps"], config["corruption"]
     engine = Engine.load(model, steps, config["seed"], corruption["batch_size"], config["device"], config["dtype"])
-    settings = ReNoise(**config["renoise"]), name, RECIPES[recipe["method"]](**recipe), corruption["mask_rule"]
+    settings = (
+        ReNoise(**config["renoise"]),
+        name,
+        RECIPES[recipe["method"]](**recipe),
+        corruption["mask_rule"],
+        corruption["guidance"],
+    )
     records, strength = corrupt_images(clean, regions, work, engine, *settings)
     records.replace(out / "records.parquet")
     strength.replace(out / "strength.csv")
@@ -129,6 +135,7 @@ def _run(
         "steps": steps,
         "renoise": config["renoise"],
         "mask_rule": corruption["mask_rule"],
+        "guidance": corruption["guidance"],
         "regions": {"weights": str(selector), "tau": config["selector"]["tau"]} if selector else "given",
     }
     (out / "card.json").write_text(json.dumps(card, indent=2) + "\n")

@@ -8,13 +8,11 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
-import torch
-
 from blemish.data.prefetch import ahead, behind
 from blemish.data.records import Record, read_ids
 from blemish.errors import UserError
 from blemish.jobs.progress import Progress
-from blemish.jobs.run import state
+from blemish.jobs.run import state, threads
 
 Process = Callable[[list[Record], slice], Callable[[Path], None]]
 """Works on a batch, given its records and rows; returns the function that writes the outcome to a file."""
@@ -49,8 +47,8 @@ def in_batches(
     """
     folder = state(out) / identity
     done = _finished(folder, out.suffix)
-    threads = max(1, torch.get_num_threads() // 2)  # the encoder of PNG is slow, and leaves the interpreter to others
-    with Progress(out.name, images, done, evaluations) as progress, behind(threads) as submit:
+    writers = min(2, threads())  # each encodes in all of the job's threads; two, so that none idles at a batch's end
+    with Progress(out.name, images, done, evaluations) as progress, behind(writers) as submit:
         for rows, batch in ahead(_batches(records, done, size)):
             submit(process(batch, rows), _file(folder, rows, out.suffix))
             progress.update(len(batch))

@@ -13,14 +13,17 @@ import torch
 
 from blemish.corruption import methods
 from blemish.corruption.batches import in_batches
+from blemish.corruption.cost import resampling
 from blemish.corruption.engine import Engine
 from blemish.corruption.latents import latents_of
 from blemish.corruption.mask import blend, corrupted_area, label_of, latent_distance, latent_mask, overlap
-from blemish.corruption.sampling import Counting, resample
+from blemish.corruption.sampling import Counting, guided, resample
 from blemish.corruption.settings import Recipe
 from blemish.data.digests import digest, file_digest
 from blemish.data.files import read_csv, write_text
+from blemish.data.prefetch import in_order
 from blemish.data.records import Record, join_masks, join_records, write_records
+from blemish.jobs.run import threads
 from blemish.steps import steps_inverted
 
 log = logging.getLogger(__name__)
@@ -37,6 +40,7 @@ def corrupt_shard(
     name: str,
     recipe: Recipe,
     mask_rule: str,
+    guidance: float,
 ) -> None:
     """Corrupts every image of a shard inside its mask: I^corr. = Corr.(M_s, z_t, z_0), resampled and decoded.
 
@@ -52,6 +56,7 @@ def corrupt_shard(
             (share of the mask's pixels that the label lacks) and `label_iou` (`overlap` of label and corrupted area).
         name: the recipe's; its random numbers follow from it.
         mask_rule: see `latent_mask`.
+        guidance: the scale of classifier-free guidance in resampling; 1 is none.
 
     Raises:
         UserError: a mask is missing, or the inversion is damaged, of other images, or to another step.
@@ -66,45 +71,50 @@ def corrupt_shard(
     def process(records: list[Record], rows: slice) -> Callable[[Path], None]:
         z0, z_t = (inverted.at(i, rows).to(diffusion.device) for i in (0, n))
         pixels = torch.from_numpy(np.stack([record.mask for record in records]))
-        mask = latent_mask(pixels, z0.shape[-2:], mask_rule).to(diffusion.device)
+        selected = latent_mask(pixels, z0.shape[-2:], mask_rule)
+        mask = selected.to(diffusion.device)
         z, hit = z0.clone(), mask.flatten(1).any(1)
-        areas = corrupted_area(mask, pixels.shape[-2:]).cpu().numpy()
-        labels = [label_of(record.mask, area) for record, area in zip(records, areas, strict=True)]
-        made = [
-            replace(record, mask=mask, recipe=name, seed=engine.seed)
-            for record, mask in zip(records, labels, strict=True)
-        ]
+        made = list(records)
         if hit.any():
             chosen = hit.nonzero().flatten().tolist()
             generators = engine.generators(name, [records[i] for i in chosen])
             z_sel = select(z0[hit], z_t[hit], phi, p, generators)
             z_corr = blend(mask[hit], z_t[hit], z_sel)
             condition = diffusion.embed([records[i].prompt for i in chosen])
-            z[hit] = resample(z_corr, n, condition, denoiser, schedule)
+            denoise = denoiser if guidance == 1 else guided(denoiser, diffusion.embed_nothing(len(chosen)), guidance)
+            z[hit] = resample(z_corr, n, condition, denoise, schedule)
             for i, image in zip(chosen, diffusion.decode(z[hit]), strict=True):
                 made[i] = replace(made[i], image=image)
-        distance = latent_distance(z, z0, mask).cpu()
-        table = pd.DataFrame(
-            {
-                "id": [record.id for record in records],
-                "latent_distance": distance,
-                "evaluations": n * hit.cpu(),
-                "left_out": [
-                    1 - label.sum() / record.mask.sum() if record.mask.any() else 0.0
-                    for record, label in zip(records, labels, strict=True)
-                ],
-                "label_iou": [overlap(label, area) for label, area in zip(labels, areas, strict=True)],
-            }
-        )
+        distance, spent = latent_distance(z, z0, mask).cpu(), resampling(n, guidance) * hit.cpu()
 
         def save(path: Path) -> None:
+            areas = corrupted_area(selected, pixels.shape[-2:]).numpy()
+            labels = list(in_order(label_of, [record.mask for record in records], areas, threads=threads()))
+            table = pd.DataFrame(
+                {
+                    "id": [record.id for record in records],
+                    "latent_distance": distance,
+                    "evaluations": spent,
+                    "left_out": [
+                        1 - label.sum() / record.mask.sum() if record.mask.any() else 0.0
+                        for record, label in zip(records, labels, strict=True)
+                    ],
+                    "label_iou": [overlap(label, area) for label, area in zip(labels, areas, strict=True)],
+                }
+            )
             write_text(path.with_suffix(".csv"), table.to_csv(index=False))
-            write_records(path, made)
+            labelled = (
+                replace(record, mask=label, recipe=name, seed=engine.seed)
+                for record, label in zip(made, labels, strict=True)
+            )
+            write_records(path, labelled)
 
         return save
 
     sources = [file_digest(path) for path in (reconstructed, masks, inversion)]
-    identity = digest(sources, diffusion.digest, name, recipe.model_dump(), engine.steps, mask_rule, engine.seed)
+    identity = digest(
+        sources, diffusion.digest, name, recipe.model_dump(), engine.steps, mask_rule, guidance, engine.seed
+    )
     records = join_masks(reconstructed, masks)
     with in_batches(
         records, len(inverted.ids), engine.batch_size, process, out, identity, lambda: denoiser.samples

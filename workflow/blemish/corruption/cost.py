@@ -26,12 +26,17 @@ def _step(t: int, settings: ReNoise) -> int:
     return further + 1 + (settings.reg_steps > 0 and settings.lambda_kl > 0 and regularised)
 
 
-def shared(depths: Sequence[int], stride: int, settings: ReNoise, schedule: Schedule) -> int:
+def resampling(n: int, guidance: float) -> int:
+    """UNet sample evaluations that take one image back from n inversion steps; guidance beyond 1 takes two a step."""
+    return n if guidance == 1 else 2 * n
+
+
+def shared(depths: Sequence[int], stride: int, settings: ReNoise, schedule: Schedule, guidance: float) -> int:
     """Evaluations of one image for corruptions after `depths` inversion steps each, which share its trajectory."""
     parts = ((before(n, stride), n) for n in stored(depths, stride) if n)
-    return sum(depths) + sum(evaluations(*part, settings, schedule) for part in parts)
+    return sum(resampling(n, guidance) for n in depths) + sum(evaluations(*part, settings, schedule) for part in parts)
 
 
-def alone(depths: Sequence[int], settings: ReNoise, schedule: Schedule) -> int:
+def alone(depths: Sequence[int], settings: ReNoise, schedule: Schedule, guidance: float) -> int:
     """The same when each corruption inverts the image for itself."""
-    return sum(n + evaluations(0, n, settings, schedule) for n in depths)
+    return sum(resampling(n, guidance) + evaluations(0, n, settings, schedule) for n in depths)

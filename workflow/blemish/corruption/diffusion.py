@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,9 @@ from blemish.data.files import read_json
 from blemish.errors import UserError, explain
 
 log = logging.getLogger(__name__)
+
+MOST_ELEMENTS = 2**31 - 1
+"""Of a tensor inside the VAE: kernels that count in 32 bits fail or go slower ways beyond it."""
 
 UNUSED = re.compile(r"position_ids$|^vision_model\.|^visual_projection\.|^text_projection\.|^logit_scale$")
 """Tensors that a text encoder's file may hold beyond the network: buffers of older versions, the rest of its CLIP."""
@@ -110,7 +114,7 @@ class Diffusion:
 
     @torch.inference_mode()
     def embed(self, prompts: Sequence[str]) -> Condition:
-        """One conditional embedding per prompt; guidance is 1, so there is no unconditional one."""
+        """One conditional embedding per prompt."""
         states = []
         for tokenizer, encoder in self.text:
             tokens = tokenizer(
@@ -125,6 +129,15 @@ class Diffusion:
         if len(self.text) == 1:
             return states[0]
         return torch.cat(states, dim=-1), output.text_embeds
+
+    def embed_nothing(self, count: int) -> Condition:
+        """`count` embeddings of no prompt, for guidance: of "", or the zeros that SDXL's pipelines ask for."""
+        large = len(self.text) > 1
+        zeros = large and read_json(self.folder / "model_index.json").get("force_zeros_for_empty_prompt", True)
+        found = self.embed([""])
+        parts = [part.expand(count, *part.shape[1:]) for part in (found if large else [found])]
+        parts = [torch.zeros_like(part) for part in parts] if zeros else parts
+        return tuple(parts) if large else parts[0]
 
     @torch.inference_mode()
     def encode(self, images: np.ndarray, generators: Sequence[torch.Generator]) -> torch.Tensor:
@@ -144,7 +157,7 @@ class Diffusion:
                 f"Choose a size that {grid} divides."
             )
         pixels = torch.from_numpy(images).to(self.device).permute(0, 3, 1, 2).float() / 127.5 - 1
-        moments = self._in_parts("VAE encoder", self._moments, pixels)
+        moments = self._in_parts("VAE encoder", self._moments, pixels, most=self._vae_batch(*images.shape[1:3]))
         mean, logvar = moments.chunk(2, dim=1)
         return (
             mean + torch.exp(0.5 * logvar.clamp(-30, 20)) * standard_normal(mean, generators)
@@ -153,7 +166,8 @@ class Diffusion:
     @torch.inference_mode()
     def decode(self, z: torch.Tensor) -> np.ndarray:
         """Images (n, h, w, 3) uint8 of image latents."""
-        return self._in_parts("VAE decoder", self._pixels, z).cpu().numpy()
+        most = self._vae_batch(*(side * self._reduction for side in z.shape[-2:]))
+        return self._in_parts("VAE decoder", self._pixels, z, most=most).cpu().numpy()
 
     @torch.inference_mode()
     def denoiser(self, z: torch.Tensor, t: int, c: Condition) -> torch.Tensor:
@@ -182,10 +196,25 @@ class Diffusion:
         t = torch.full((), t, device=self.device)
         return self.unet(x, t, embedding, added_cond_kwargs=added, return_dict=False)[0].float()
 
-    def _in_parts(self, network: str, function: Callable, *batch: torch.Tensor) -> torch.Tensor:
-        """function(*batch), in parts that fit the memory; a size that proved too large is not tried twice."""
+    def _vae_batch(self, height: int, width: int) -> int:
+        """The most images of a size in pixels whose tensors in the VAE stay below `MOST_ELEMENTS`.
+
+        The largest has the channels of its second block in the size of the image: the decoder enlarges before it
+        narrows.
+        """
+        return max(1, MOST_ELEMENTS // (height * width * max(self.vae.config.block_out_channels[:2])))
+
+    def _in_parts(
+        self, network: str, function: Callable, *batch: torch.Tensor, most: int | None = None
+    ) -> torch.Tensor:
+        """function(*batch), in even parts of at most `most` samples that fit the memory.
+
+        A size that proved too large is not tried twice.
+        """
+        count = len(batch[0])
         while True:
-            size = min(len(batch[0]), self._limits.get(network, len(batch[0])))
+            limit = min(count, self._limits.get(network, count), most or count)
+            size = math.ceil(count / math.ceil(count / limit))
             try:
                 parts = zip(*(tensor.split(size) for tensor in batch), strict=True)
                 return torch.cat([function(*part) for part in parts])

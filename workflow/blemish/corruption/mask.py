@@ -44,7 +44,9 @@ def label_of(mask: np.ndarray, area: np.ndarray) -> np.ndarray:
     the latent grid: each mark of the label meets the corrupted area (H, W) bool.
     """
     marks = label(mask, connectivity=2)
-    return mask & np.isin(marks, np.unique(marks[area]))
+    met = np.zeros(marks.max() + 1, bool)
+    met[marks[area]] = True
+    return mask & met[marks]
 
 
 def overlap(mask: np.ndarray, area: np.ndarray) -> float:

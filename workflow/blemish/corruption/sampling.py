@@ -32,6 +32,25 @@ def resample(z: torch.Tensor, n: int, condition: Condition, denoiser: Denoiser, 
     return z
 
 
+def guided(denoiser: Denoiser, unconditional: Condition, guidance: float) -> Denoiser:
+    """Classifier-free guidance: e = e_u + guidance (e_c - e_u), of one call for both.
+
+    Args:
+        unconditional: what e_u is conditioned on, a row per sample like the condition of e_c.
+        guidance: its scale; at 1 this is e_c, at twice the evaluations.
+    """
+
+    def both(z: torch.Tensor, t: int, c: Condition) -> torch.Tensor:
+        if isinstance(c, torch.Tensor):
+            conditions = torch.cat([unconditional, c])
+        else:
+            conditions = tuple(torch.cat(pair) for pair in zip(unconditional, c, strict=True))
+        without, given = denoiser(torch.cat([z, z]), t, conditions).chunk(2)
+        return without + guidance * (given - without)
+
+    return both
+
+
 class Counting:
     """A denoiser that counts the samples it has evaluated."""
 

@@ -27,7 +27,7 @@ class Schedule:
     alpha_bar: tuple[float, ...]
 
     @classmethod
-    def from_config(cls, config: dict, steps: int = 50) -> Schedule:
+    def from_config(cls, config: dict, steps: int) -> Schedule:
         """The DDIM schedule of a diffusers scheduler's config, whatever sampler it was saved for.
 
         Keys that are absent mean what they mean in Stable Diffusion's own config: leading spacing, epsilon
@@ -56,7 +56,7 @@ class Schedule:
         if steps < 1 or stride < 1 or timesteps[-1] >= len(abar):
             raise UserError(f"{steps} DDIM steps do not fit the model's {len(abar)} timesteps. Change schedule.steps.")
         before = offset - stride
-        first = abar[before] if before >= 0 else 1.0 if config.get("set_alpha_to_one", False) else abar[0]
+        first = abar[before] if before >= 0 else 1.0 if config.get("set_alpha_to_one") else abar[0]
         return cls(tuple(timesteps.tolist()), (float(first), *abar[timesteps].tolist()))
 
     @property

@@ -14,7 +14,15 @@ from blemish.steps import steps_inverted
 
 
 def corrupt_images(
-    images: Path, masks: Path, folder: Path, engine: Engine, renoise: ReNoise, name: str, recipe: Recipe, mask_rule: str
+    images: Path,
+    masks: Path,
+    folder: Path,
+    engine: Engine,
+    renoise: ReNoise,
+    name: str,
+    recipe: Recipe,
+    mask_rule: str,
+    guidance: float,
 ) -> tuple[Path, Path]:
     """Inverts, reconstructs, corrupts and measures a shard by one recipe.
 
@@ -22,7 +30,7 @@ def corrupt_images(
         images, masks: records of the same ids.
         folder: for the files that come of it.
         name: the recipe's.
-        mask_rule: see `latent_mask`.
+        mask_rule, guidance: see `corrupt_shard`.
 
     Returns:
         The files of the corrupted records (`corrupt_shard`) and of their strength (`measure_shard`).
@@ -31,6 +39,6 @@ def corrupt_images(
     inversion, reconstructed, corrupted, latents, strength = (folder / file for file in files)
     invert_shard(images, None, inversion, engine, renoise, steps_inverted(recipe.step, engine.steps))
     reconstruct_shard(images, inversion, reconstructed, engine)
-    corrupt_shard(reconstructed, masks, inversion, corrupted, latents, engine, name, recipe, mask_rule)
+    corrupt_shard(reconstructed, masks, inversion, corrupted, latents, engine, name, recipe, mask_rule, guidance)
     measure_shard(reconstructed, corrupted, latents, strength)
     return corrupted, strength

@@ -55,7 +55,7 @@ class ReNoise(Settings):
 class Corruption(Settings):
     """How masks meet latents.
 
-    ASSUME: the condition c of Eqs. 2 and 6 is the image's own caption, without guidance.
+    ASSUME: the condition c of Eqs. 2 and 6 is the image's own caption.
 
     ASSUME: rotation turns the whole latent, not each region: the paper turns "the image" (§5.3).
 
@@ -69,8 +69,17 @@ class Corruption(Settings):
     ASSUME: the paper multiplies a mask of pixels with latents and does not say how. Nearest, as code around diffusers
     does: it corrupts as much as is labelled, whatever the marks' size; any would corrupt a third more than the label of
     people's marks and three times that of fine ones, and a majority leaves a fifth of fine ones out."""
+    guidance: Annotated[float, Field(ge=1)]
+    """Scale of classifier-free guidance in resampling; 1 is none, beyond it a step evaluates the UNet twice. Inversion
+    has none.
+
+    ASSUME: the paper names none. None, as in the inversion, so that resampling retraces its steps outside the region;
+    7.5 is usual where images are made from text."""
     batch_size: Count
     """Images per UNet call; halved when memory runs out."""
+    threads: Count
+    """CPU threads of a job that makes images, which read, label and encode them while the GPU works on the next; they
+    change no result. All GPUs work at once only where there are so many cores for each."""
 
 
 class Recipe(Settings):

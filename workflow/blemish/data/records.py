@@ -20,7 +20,9 @@ import pyarrow.parquet as pq
 
 from blemish.data.files import atomic, explained
 from blemish.data.images import decode, encode_png
+from blemish.data.prefetch import in_order
 from blemish.errors import UserError
+from blemish.jobs.run import threads
 
 Paths = str | PathLike | Sequence[str | PathLike]
 
@@ -82,7 +84,8 @@ def write_records(path: str | PathLike, records: Iterable[Record]) -> int:
 def write_shards(paths: Sequence[str | PathLike], records: Iterable[Record]) -> int:
     """Deals records to shards in turn, as they come: record i goes to shard i modulo their number.
 
-    The shards appear under their names only when they are whole.
+    The shards appear under their names only when they are whole. Images are encoded in the job's threads, which change
+    no byte.
 
     Returns:
         The number of records written.
@@ -93,7 +96,8 @@ def write_shards(paths: Sequence[str | PathLike], records: Iterable[Record]) -> 
     """
     with ExitStack() as stack:
         shards = [stack.enter_context(_open_shard(Path(path))) for path in paths]
-        return sum(shards[i % len(shards)](record) for i, record in enumerate(records))
+        rows = in_order(_encode, records, threads=threads())
+        return sum(shards[i % len(shards)](row) for i, row in enumerate(rows))
 
 
 def read_records(
@@ -101,22 +105,20 @@ def read_records(
 ) -> Iterator[Record]:
     """Yields the records of one or more shards in file order, a row group in memory at a time.
 
+    Images are decoded in the job's threads, a few ahead of what is asked for where there are several.
+
     Args:
         paths: a shard, or several.
         columns: the fields to read; the others get their defaults (None for image and mask).
             `id` is always read.
-        where: which ids to yield; all by default. The images of others are not decoded.
+        where: which ids to yield; all by default. Only the row groups that hold such are read.
 
     Raises:
         UserError: a shard is missing, damaged or not a Parquet file of records.
     """
     wanted = [name for name in SCHEMA.names if columns is None or name in columns or name == "id"]
-    for path, row in _rows(paths, wanted):
-        if where is None or where(row["id"]):
-            with explained(f"{path}, image {row['id']},"):
-                row["image"] = decode_image(row["image"]["bytes"]) if row.get("image") else None
-                row["mask"] = decode_mask(row["mask"]["bytes"]) if row.get("mask") else None
-            yield Record(**row)
+    rows = ((path, row) for path, row in _rows(paths, wanted, where) if where is None or where(row["id"]))
+    return in_order(_decode, rows, threads=threads())
 
 
 def is_id(name: str) -> bool:
@@ -232,8 +234,8 @@ def _leaves(schema: pa.Schema) -> list[str]:
 
 
 @contextmanager
-def _open_shard(path: Path) -> Iterator[Callable[[Record], int]]:
-    """Yields a function that adds one record to the shard and returns 1."""
+def _open_shard(path: Path) -> Iterator[Callable[[dict], int]]:
+    """Yields a function that adds one record, encoded, to the shard and returns 1."""
     seen: set[str] = set()
     rows: list[dict] = []
     with atomic(path) as temporary, writer_of(temporary, SCHEMA) as writer:
@@ -242,11 +244,11 @@ def _open_shard(path: Path) -> Iterator[Callable[[Record], int]]:
             writer.write_table(pa.Table.from_pylist(rows, schema=SCHEMA))
             rows.clear()
 
-        def add(record: Record) -> int:
-            if record.id in seen:
-                raise UserError(f"the id {record.id} comes twice in what becomes {path}: ids must be unique.")
-            seen.add(record.id)
-            rows.append(_encode(record))
+        def add(row: dict) -> int:
+            if row["id"] in seen:
+                raise UserError(f"the id {row['id']} comes twice in what becomes {path}: ids must be unique.")
+            seen.add(row["id"])
+            rows.append(row)
             if len(rows) == ROWS_PER_GROUP:
                 flush()
             return 1
@@ -257,21 +259,35 @@ def _open_shard(path: Path) -> Iterator[Callable[[Record], int]]:
 
 
 def _encode(record: Record) -> dict:
+    """The record as a row of the file; the encoder of PNG leaves the interpreter to other threads."""
     name = f"{record.id}.png"
     image = None if record.image is None else {"bytes": encode_image(record.image), "path": name}
     mask = None if record.mask is None else {"bytes": encode_mask(record.mask), "path": name}
     return {**vars(record), "image": image, "mask": mask}
 
 
-def _rows(paths: Paths, columns: list[str]) -> Iterator[tuple[str | PathLike, dict]]:
-    """Every row as a dictionary, images still encoded, with the shard that it is of."""
+def _decode(row_of: tuple[str | PathLike, dict]) -> Record:
+    path, row = row_of
+    with explained(f"{path}, image {row['id']},"):
+        image = decode_image(row["image"]["bytes"]) if row.get("image") else None
+        mask = decode_mask(row["mask"]["bytes"]) if row.get("mask") else None
+    return Record(**row | {"image": image, "mask": mask})
+
+
+def _rows(
+    paths: Paths, columns: list[str], where: Callable[[str], bool] | None = None
+) -> Iterator[tuple[str | PathLike, dict]]:
+    """Every row of the row groups that hold a wanted id, with its shard; images stay encoded."""
     for path in [paths] if isinstance(paths, str | PathLike) else paths:
         with explained(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
             if missing := {*columns} - {*file.schema_arrow.names}:
                 raise UserError(
                     f"{path} is not a set of records: it has no column {', '.join(sorted(missing))}. Name another file."
                 )
-            for batch in file.iter_batches(batch_size=ROWS_PER_GROUP, columns=columns):
+            groups = range(file.num_row_groups)
+            if where is not None:
+                groups = [i for i in groups if any(map(where, file.read_row_group(i, ["id"])["id"].to_pylist()))]
+            for batch in file.iter_batches(batch_size=ROWS_PER_GROUP, row_groups=groups, columns=columns):
                 yield from ((path, row) for row in batch.to_pylist())
 
 

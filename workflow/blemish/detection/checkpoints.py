@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
 import zipfile
 from collections.abc import Mapping
@@ -17,6 +18,8 @@ from torch import Tensor, nn
 
 from blemish.data import tensors
 from blemish.errors import UserError
+
+log = logging.getLogger(__name__)
 
 
 def _statistic(owner: type, name: str):
@@ -107,6 +110,7 @@ def initialise(model: nn.Module, state: Mapping[str, Tensor]) -> None:
     ours = {name: tensor for name, tensor in model.state_dict().items() if "conv_seg" not in name}
     _compare(ours, theirs)
     model.load_state_dict(theirs, strict=False)
+    log.info("%d of %d tensors are the given weights'; the classifiers are new", len(ours), len(model.state_dict()))
 
 
 def restore(model: nn.Module, state: Mapping[str, Tensor]) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 from blemish.detection import mmcv_lite  # noqa: F401  isort: skip
@@ -84,14 +85,14 @@ def build(backbone: Backbone, classes: int = 2, *, synchronised: bool = False) -
     """
     settings = configure(backbone, classes, synchronised=synchronised)
     try:
-        with DefaultScope.overwrite_default_scope("mmseg"):
+        with DefaultScope.overwrite_default_scope("mmseg"), silence():
             model = MODELS.build(settings)
     except (TypeError, KeyError, ValueError, AttributeError, AssertionError) as error:  # mmseg's own checks
         raise UserError(
             f"mmseg cannot build {backbone.config} with the overrides {_overrides(backbone)} "
             f"({' '.join(str(error).split())[:200]}): correct the backbone's overrides in the config."
         ) from error
-    with silence():  # it reports on every tensor
+    with silence():  # it reports on every tensor, and that it starts from scratch whatever is loaded afterwards
         model.init_weights()
     return model.to(memory_format=torch.channels_last)  # a GPU's convolutions are fastest so
 
@@ -102,9 +103,10 @@ def _overrides(backbone: Backbone) -> dict[str, dict]:
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """Drops log messages up to INFO inside the block."""
+    """Drops what mmseg and mmengine say inside the block: messages up to INFO, prints, warnings for developers."""
     logging.disable(logging.INFO)
     try:
-        yield
+        with redirect_stdout(None), warnings.catch_warnings(action="ignore"):
+            yield
     finally:
         logging.disable(logging.NOTSET)

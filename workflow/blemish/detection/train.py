@@ -93,6 +93,7 @@ def train(
         model.data_preprocessor.size = tuple(min(side, CROP) for side in dataset.pair(0)[1].shape)
         model.data_preprocessor.size_divisor = None
     if init is not None:
+        log.info("starting from %s", init)
         checkpoints.initialise(model, checkpoints.read(init))
     batches = BatchSampler(
         len(dataset), training.batch_size, seed, _reached(state), training.iterations, rank, processes
@@ -218,12 +219,12 @@ def _forget_other_settings(state: Path, settings: dict) -> None:
 
 def _forget_damaged(state: Path) -> None:
     """Removes checkpoints that cannot be read: training goes on from the one before, or starts over."""
-    while last := find_latest_checkpoint(str(state)):
-        fault = checkpoints.fault(Path(last))
+    while last := _last_checkpoint(state):
+        fault = checkpoints.fault(last)
         if fault is None:
             return
         log.warning("the checkpoint %s is damaged (%s): going on from the one before", last, fault)
-        Path(last).unlink(missing_ok=True)
+        last.unlink(missing_ok=True)
         left = sorted(state.glob("iter_*.pth"), key=lambda path: int(path.stem.removeprefix("iter_")))
         if left:
             (state / "last_checkpoint").write_text(str(left[-1]))
@@ -247,8 +248,14 @@ def _sharing(device: str) -> dict:
 
 def _reached(state: Path) -> int:
     """The iteration after which the last checkpoint in `state` was written, 0 without one."""
-    last = find_latest_checkpoint(str(state))
-    return int(Path(last).stem.removeprefix("iter_")) if last else 0
+    last = _last_checkpoint(state)
+    return int(last.stem.removeprefix("iter_")) if last else 0
+
+
+def _last_checkpoint(state: Path) -> Path | None:
+    with models.silence():  # it says that it found none
+        last = find_latest_checkpoint(str(state))
+    return Path(last) if last else None
 
 
 def optimisation(model: torch.nn.Module, training: Training) -> OptimWrapper:

@@ -64,9 +64,7 @@ def percent(part: np.ndarray, whole: np.ndarray, empty: float = 0.0) -> np.ndarr
 
 def average_precision(per_image: pd.DataFrame) -> float:
     """Area under the precision-recall curve over all pixels, in percent; each filled bin is one threshold."""
-    artifact, background = (
-        np.stack(per_image[name].to_numpy()).sum(0)[::-1].astype(np.float64) for name in ("artifact", "background")
-    )
+    artifact, background = (np.stack(per_image[name].to_numpy()).sum(0)[::-1] for name in ("artifact", "background"))
     if not artifact.sum():
         return 0.0
     found = artifact.cumsum()

@@ -26,6 +26,14 @@ def state(output: str | os.PathLike) -> Path:
     return output.with_name(f".{'.'.join(filter(None, (output.name, _code, 'state')))}")
 
 
+def threads() -> int:
+    """CPU threads that this process may keep busy: the rule's; outside a job, OMP_NUM_THREADS or all CPUs there are."""
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    if given.isdecimal():
+        return max(1, int(given))
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @contextmanager
 def run(snakemake) -> Iterator[None]:
     """Runs a script's body as a job: it holds the GPUs it was promised and uses the rule's threads.

@@ -24,6 +24,7 @@ from blemish.labels.settings import Labels
 FLATNESS = 6  # the largest range, in 0..255, of a plateau pixel's 3x3 neighbourhood
 PLATEAU_SHARE = 1 / 8192  # of a map's pixels makes a plateau: 32 pixels of 512x512, an annotator's disc has 2,000
 SCORE_TOLERANCE = 0.05  # of the integer 4 n score; thirds and halves are 0.17 apart
+MOST = 5  # annotators that are looked for, where a sample shows more than `labels.annotators`
 
 # What a map shows when its plateaus do not tell the number of annotators.
 Doubt = Literal["all_zero", "saturated", "unclear"]
@@ -38,12 +39,14 @@ class Evidence:
         from_map: the number of annotators that the plateaus show, or None.
         from_scores: the number that the ratings show, or None.
         doubt: why `from_map` is None; None if it is not.
+        more: whether plateaus or ratings show more annotators than the policy's, up to `MOST`; decides nothing.
     """
 
     levels: dict[float | None, int]
     from_map: int | None
     from_scores: int | None
     doubt: Doubt | None
+    more: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,8 @@ def binarize(pixels: np.ndarray, policy: Labels) -> np.ndarray:
 
 def weigh(pixels: np.ndarray, scores: Mapping[str, float], policy: Labels) -> Evidence:
     """Collects the evidence of one sample: a (h, w) uint8 map and its scores in 0..1."""
-    counts = count_plateaus(pixels, policy)
+    histogram = count_levels(pixels, local_range(pixels) <= FLATNESS)
+    counts = _count_plateaus(histogram, policy)
     enough = max(1, round(PLATEAU_SHARE * pixels.size))
     own: Counter[int] = Counter()  # number of annotators -> pixels at the levels that show it
     for level, n in _levels(policy.annotators).items():
@@ -96,7 +100,9 @@ def weigh(pixels: np.ndarray, scores: Mapping[str, float], policy: Labels) -> Ev
         doubt = "all_zero"
     elif from_map is None:
         doubt = "saturated" if counts[255.0] >= enough > counts[None] else "unclear"
-    return Evidence(counts, from_map, annotators_of_scores(scores, policy.annotators), doubt)
+    more = _count_beyond(histogram, policy) >= enough
+    more |= (annotators_of_scores(scores, MOST) or 0) > policy.annotators
+    return Evidence(counts, from_map, annotators_of_scores(scores, policy.annotators), doubt, more)
 
 
 def decide(evidence: Evidence, policy: Labels) -> Verdict:
@@ -107,18 +113,28 @@ def decide(evidence: Evidence, policy: Labels) -> Verdict:
     if known is not None:
         kept = known >= policy.annotators
         return Verdict(kept, "enough_annotators" if kept else "too_few_annotators", known, source)
-    kept = getattr(policy.ambiguous, evidence.doubt, "drop") == "keep"
+    kept = getattr(policy.ambiguous, evidence.doubt) == "keep"
     return Verdict(kept, evidence.doubt, None, "none")
 
 
-def count_plateaus(pixels: np.ndarray, policy: Labels) -> dict[float | None, int]:
-    """Counts plateau pixels at each level 255 k/n, n up to `policy.annotators`, and elsewhere (None)."""
-    histogram = count_levels(pixels, local_range(pixels) <= FLATNESS)
+def _count_plateaus(histogram: np.ndarray, policy: Labels) -> dict[float | None, int]:
+    """Of the (256,) plateau pixels those at each level 255 k/n, n up to `policy.annotators`, and elsewhere (None)."""
     counts: dict[float | None, int] = {}
     for level in sorted(_levels(policy.annotators)):
-        counts[level] = int(histogram[abs(np.arange(256) - level) <= policy.tolerance].sum())
+        counts[level] = int(histogram[_near([level], policy)].sum())
     counts[None] = int(histogram.sum()) - sum(counts.values())
     return counts
+
+
+def _count_beyond(histogram: np.ndarray, policy: Labels) -> int:
+    """How many of the (256,) plateau pixels lie at levels that only more annotators than `policy.annotators` give."""
+    known = _levels(policy.annotators)
+    return int(histogram[_near([*_levels(MOST).keys() - known.keys()], policy) & ~_near([*known], policy)].sum())
+
+
+def _near(levels: list[float], policy: Labels) -> np.ndarray:
+    """(256,) bool, which values of a map are within the tolerance of a level."""
+    return (abs(np.arange(256)[:, None] - np.array(levels)) <= policy.tolerance).any(axis=1)
 
 
 def count_levels(pixels: np.ndarray, where: np.ndarray | None = None) -> np.ndarray:

@@ -26,7 +26,7 @@ from blemish.corruption.schedule import Schedule
 from blemish.corruption.settings import ReNoise
 from blemish.errors import UserError, explain
 from blemish.experiments import corrupted_pools, depth
-from blemish.planning.rates import START, Rates, all_rates, duration, hours
+from blemish.planning.rates import START, Rates, all_rates, duration, hours, written
 from blemish.planning.workload import Sizes, work
 from blemish.sources.folder import find
 
@@ -101,8 +101,9 @@ def stage_table(stages: Mapping[str, Sequence[Counter]], devices: Sequence[Rates
         table.add_column(column, justify="right")
     for rates in devices:
         table.add_column(f"{rates.device}\nhours", justify="right", overflow="fold")
-    totals = {stage: sum(jobs, Counter()) for stage, jobs in stages.items()}
-    for stage, total in {**totals, "all": sum(totals.values(), Counter())}.items():
+    rows = {**stages, "all": [job for jobs in stages.values() for job in jobs]}
+    for stage, jobs in rows.items():
+        total = sum(jobs, Counter())
         amounts = [
             total["started"],
             total["inverted"] + total["resampled"],
@@ -111,7 +112,7 @@ def stage_table(stages: Mapping[str, Sequence[Counter]], devices: Sequence[Rates
             _over_backbones(total, "segmented"),
         ]
         counts = [f"{amount:,.0f}" if amount else "" for amount in amounts]
-        spent = [_hours(hours(total, rates)) if total["started"] else "" for rates in devices]
+        spent = [_hours(sum(hours(job, rates) for job in jobs)) if total["started"] else "" for rates in devices]
         if stage == "all":
             table.add_section()
         table.add_row(stage, *counts, _gigabytes(total["bytes"]), *spent, style="bold" if stage == "all" else None)
@@ -134,7 +135,7 @@ def _gigabytes(number: float) -> str:
 
 def evaluation_table(config: Mapping, images: Mapping[str, int], settings: ReNoise, schedule: Schedule) -> Table:
     """UNet sample evaluations of one image, pool by pool: of what detectors train on, and of everything."""
-    stride = config["schedule"]["stride"]
+    stride, guidance = config["schedule"]["stride"], config["corruption"]["guidance"]
     table = Table(title="UNet sample evaluations of one image", title_justify="left")
     table.add_column("Pool")
     for column in ("for the detectors", "each inverting for itself", "everything", "each inverting for itself"):
@@ -146,7 +147,7 @@ def evaluation_table(config: Mapping, images: Mapping[str, int], settings: ReNoi
         row = []
         for corruptions in (trained_on, everything):
             depths = [depth(config, c.recipe) for c in corruptions if c.pool == pool]
-            row += [shared(depths, stride, settings, schedule), alone(depths, settings, schedule)]
+            row += [shared(depths, stride, settings, schedule, guidance), alone(depths, settings, schedule, guidance)]
         table.add_row(pool, *map(str, row))
         whole = [total + images[pool] * each for total, each in zip(whole, row, strict=True)]
     table.add_section()
@@ -186,7 +187,9 @@ def print_forecast(overlays: Sequence[str]) -> None:
         f"In this: {started * start / 3600:.1f} hours of starting {started} jobs, at {start} s each. "
         f"Images: {known.images['train']:,} and {known.images['test']:,} labelled{whose}, "
         f"{known.images['hps']:,} of HPS. "
-        "Amounts are upper bounds: an image without a region is not resampled."
+        "Amounts are upper bounds: an image without a region is not resampled. "
+        f"{config['corruption']['threads']} CPU threads beside a device write "
+        f"{written(config):.0f} images/s: where it makes more, they count."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -40,6 +41,11 @@ VAE's decoder. Counted by benchmarks/memory.py for Stable Diffusion 1.5 and SDXL
 CUDA_MEMORY = 2.0  # ASSUME: GiB of CUDA itself, workspaces of convolutions and the allocator's gaps
 
 
+# ASSUME: other processors are as fast as the AMD EPYC on which benchmarks/feeding.py measured it.
+WRITING = 0.08
+"""Seconds of a CPU thread to read, label and encode an image of 512 pixels."""
+
+
 @dataclass
 class Rates:
     """How fast one device is: per second, by the quantities of `workload.work`; and where that is from."""
@@ -61,7 +67,7 @@ def all_rates(config: Mapping, benchmarks: Mapping[str, Mapping]) -> list[Rates]
         peaks[result["device"]] = result["matrix_peak_tflops"]
     devices = []
     for device, peak in peaks.items():
-        rates = Rates(device, {"started": 1 / START[config["device"]]})
+        rates = Rates(device, {"started": 1 / START[config["device"]], "written": written(config)})
         if config["device"] == "cuda":
             _aim(rates, peak, config)
         for file, result in found.items():
@@ -73,6 +79,11 @@ def all_rates(config: Mapping, benchmarks: Mapping[str, Mapping]) -> list[Rates]
                 rates.origins["engine" if engine else "training"] = f"{what} as measured: {file}"
         devices.append(rates)
     return [rates for rates in devices if rates.origins]
+
+
+def written(config: Mapping) -> float:
+    """Images a second that a job which makes images reads, labels and encodes in its threads."""
+    return config["corruption"]["threads"] / (WRITING * (config["resolution"] / 512) ** 2)
 
 
 def _aim(rates: Rates, peak: float, config: Mapping) -> None:
@@ -126,9 +137,17 @@ def gpu_memory(resolution: int, batch_size: int) -> float | None:
 
 
 def hours(done: Mapping[str, float], rates: Rates) -> float:
-    """Hours that one device takes for some work; NaN if the speed of a part of it is unknown."""
-    timed = ((amount, rates.per_second.get(name, float("nan"))) for name, amount in done.items() if name != "bytes")
-    return sum(amount / rate for amount, rate in timed if amount) / 3600
+    """Hours that one device takes for a job; NaN if the speed of a part of it is unknown.
+
+    Images are written while the device works on the next: the slower of the two counts.
+    """
+    seconds = {
+        name: amount / rates.per_second.get(name, math.nan)
+        for name, amount in done.items()
+        if amount and name != "bytes"
+    }
+    started, written = seconds.pop("started", 0), seconds.pop("written", 0)
+    return (started + max(sum(seconds.values()), written)) / 3600  # max: NaN if the first is
 
 
 def duration(stages: Mapping[str, Sequence[Counter]], rates: Rates, devices: int) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from blemish import experiments
-from blemish.corruption.cost import evaluations
+from blemish.corruption.cost import evaluations, resampling
 from blemish.corruption.schedule import Schedule
 from blemish.corruption.settings import ReNoise
 from blemish.steps import before
@@ -47,7 +47,8 @@ def work(config: Mapping, sizes: Sizes, settings: ReNoise, schedule: Schedule) -
     Returns:
         stage -> counters of "started" (GPU jobs), "inverted" and "resampled" (UNet sample evaluations), "encoded"
         and "decoded" (images through the VAE), "trained/<backbone>" and "segmented/<backbone>" (images, back and
-        forth or forth only), "bytes". Every mask is taken to select something, so these are upper bounds.
+        forth or forth only), "written" (images that a job reads and encodes beside the device), "bytes". Every mask is
+        taken to select something, so these are upper bounds.
     """
     shards = {pool: cut["shards"] for pool, cut in config["pools"].items()}
     images = {pool: sizes.images[pool] / shards[pool] for pool in shards}  # of one shard
@@ -72,11 +73,12 @@ def work(config: Mapping, sizes: Sizes, settings: ReNoise, schedule: Schedule) -
     for pool, count in shards.items():
         if chains[pool]:
             done["inversion"] += count * [chains[pool]]
-            job = {"started": 1, "decoded": images[pool], "bytes": images[pool] * sizes.image}
+            job = {"started": 1, "decoded": images[pool], "written": images[pool], "bytes": images[pool] * sizes.image}
             done["reconstruction"] += count * [Counter(job)]
     for pool, recipe, _ in experiments.corrupted_pools(config):
         n, count = experiments.depth(config, recipe), images[pool]
-        job = {"started": 1, "resampled": count * n, "decoded": count, "bytes": count * sizes.image}
+        resampled = count * resampling(n, config["corruption"]["guidance"])
+        job = {"started": 1, "resampled": resampled, "decoded": count, "written": count, "bytes": count * sizes.image}
         done["corruption"] += shards[pool] * [Counter(job)]
     for detector, _ in experiments.trainings(config):
         human = detector.supervision == "human"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from os import PathLike
 from pathlib import PurePosixPath
 
@@ -13,7 +14,7 @@ from matplotlib.figure import Figure
 
 from blemish.data.tfrecords import read_examples
 from blemish.labels.annotators import decode_map
-from blemish.labels.binarize import UNUSABLE
+from blemish.labels.binarize import REPEATED, UNUSABLE
 from blemish.report.plots import OURS, STYLE
 
 EXAMPLES = 6  # maps per verdict
@@ -22,7 +23,7 @@ EXAMPLES = 6  # maps per verdict
 def examples(audit: pd.DataFrame) -> dict[str, list[str]]:
     """The first `EXAMPLES` ids of every verdict: reason, what told it, number of annotators where known."""
     verdicts: dict[str, list[str]] = {}
-    audit = audit[~audit["reason"].isin(UNUSABLE)]
+    audit = audit[~audit["reason"].isin([*UNUSABLE, REPEATED])]
     for (reason, evidence, annotators), group in audit.groupby(["reason", "evidence", "annotators"], dropna=False):
         known = "" if pd.isna(annotators) else f"{annotators:.0f} annotators by {evidence}\n"
         verdicts[f"{known}{reason.replace('_', ' ')}: {len(group)}"] = list(group["id"].head(EXAMPLES))
@@ -35,8 +36,9 @@ def read_maps(tfrecords: Iterable[str | PathLike], ids: Iterable[str]) -> dict[s
     for path in tfrecords:
         for _, example in read_examples(path):
             name = PurePosixPath(example["filename"].decode(errors="replace")).stem
-            if name in wanted:
-                maps[name] = decode_map(example["artifact_map"])
+            if name in wanted and name not in maps:
+                with suppress(ValueError):  # of two of one name, the first that can be read counts
+                    maps[name] = decode_map(example["artifact_map"])
             if len(maps) == len(wanted):
                 return maps
     return maps
@@ -45,8 +47,8 @@ def read_maps(tfrecords: Iterable[str | PathLike], ids: Iterable[str]) -> dict[s
 @matplotlib.rc_context(STYLE)
 def draw(summary: Mapping, verdicts: Mapping[str, list[str]], maps: Mapping[str, np.ndarray]) -> Figure:
     """Samples kept under every policy, the histogram of the maps' levels, and example maps of every verdict."""
-    figure = Figure(figsize=(9, 3.2 + 1.35 * len(verdicts)), layout="constrained")
-    above, below = figure.subfigures(2, 1, height_ratios=[3.2, 1.35 * len(verdicts)])
+    figure = Figure(figsize=(9, 4.2 + 1.35 * len(verdicts)), layout="constrained")
+    above, below = figure.subfigures(2, 1, height_ratios=[4.2, 1.35 * len(verdicts)])
     policies, levels = above.subplots(1, 2, width_ratios=[3, 2])
     kept = summary["kept_under"]
     policies.barh(list(kept), list(kept.values()), color=OURS)

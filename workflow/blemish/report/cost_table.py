@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from blemish.corruption.cost import alone, evaluations
+from blemish.corruption.cost import alone, evaluations, resampling
 from blemish.corruption.latents import Latents
 from blemish.corruption.schedule import Schedule
 from blemish.corruption.settings import ReNoise
@@ -39,6 +39,7 @@ def cost_table(
     stride: int,
     settings: ReNoise,
     schedule: Schedule,
+    guidance: float,
 ) -> pd.DataFrame:
     """Sums what the jobs counted, per pool: one row for the trajectory, one per recipe, one for all of it.
 
@@ -47,6 +48,7 @@ def cost_table(
         corruptions: CSVs with the column `evaluations`, of each corrupted pool.
         depths: inversion steps of each recipe.
         stride: the trajectory is stored every so many steps.
+        guidance: its scale in resampling.
 
     Returns:
         Columns `pool`, `work` ("inversion", a recipe, "all"), `images` (times backbones), `evaluations`,
@@ -68,7 +70,10 @@ def cost_table(
         rows.append([pool, "inversion", images, own, images * each, 0])
         for recipe, counted in counts[counts["pool"] == pool].groupby("recipe", sort=False)["evaluations"]:
             count, n = len(counted), depths[recipe]
-            rows.append([pool, recipe, count, counted.sum(), count * n, count * alone([n], settings, schedule)])
+            forecast = count * resampling(n, guidance)
+            rows.append(
+                [pool, recipe, count, counted.sum(), forecast, count * alone([n], settings, schedule, guidance)]
+            )
         sums = [sum(column) for column in zip(*[row[3:] for row in rows if row[0] == pool], strict=True)]
         rows.append([pool, "all", images, *sums])
     return pd.DataFrame(rows, columns=["pool", "work", "images", "evaluations", "forecast", "alone"])

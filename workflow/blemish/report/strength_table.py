@@ -30,8 +30,9 @@ COLUMNS = {
 }
 LEGEND = (
     "Corrupted images against the clean ones' reconstructions, inside and outside the selected region. "
-    "Left out: share of the selected pixels in marks too small for the latent grid, which the label lacks. Label IoU: of "
-    "the label and the corrupted latent cells. Change outside: share of the absolute differences outside the label. "
+    "Left out: share of the selected pixels in marks too small for the latent grid, which the label lacks. "
+    "Label IoU: of the label and the corrupted latent cells. "
+    "Change outside: share of the absolute differences outside the label. "
     f"Visibly changed: share of the images with a region in which at least {VISIBLE:.0%} of its pixels are. "
     "PSNR in dB: median over the images, as it is infinite where nothing differs; all other columns: means."
 )
@@ -63,9 +64,9 @@ def strength_table(csvs: Mapping[str, Sequence[str | PathLike]]) -> pd.DataFrame
     """One row per recipe, from the strength CSVs of all its shards.
 
     Returns:
-        Columns `recipe`, `images`, `empty_masks` (images whose mask selects nothing: passed through, and left
-        out of the measures), `mask_fraction`, `left_out`, `outside`, `visibly_changed` (shares of 1), `label_iou`, `psnr_inside`, `psnr_outside`
-        (dB, medians), `ssim_inside`, `ssim_outside`, `latent_distance` (means).
+        Columns `recipe`, `images`, `empty_masks` (images whose mask selects nothing: passed through, and left out of
+        the measures), `mask_fraction`, `left_out`, `label_iou`, `outside`, `visibly_changed` (means, shares of 1),
+        `psnr_inside`, `psnr_outside` (dB, medians), `ssim_inside`, `ssim_outside`, `latent_distance` (means).
     """
     rows = []
     for recipe, paths in csvs.items():
@@ -74,8 +75,6 @@ def strength_table(csvs: Mapping[str, Sequence[str | PathLike]]) -> pd.DataFrame
         counts = {"recipe": recipe, "images": len(strength), "empty_masks": len(strength) - len(region)}
         shares = {
             "mask_fraction": region["mask_fraction"].mean(),
-            "left_out": strength["left_out"].mean(),
-            **region[["label_iou", "outside"]].mean(),
             "left_out": strength["left_out"].mean(),
             "label_iou": region["label_iou"].mean(),
             "outside": region["outside"].mean(),

@@ -1,5 +1,7 @@
 """HPS (§4.1): clean images drawn by seed from WebDataset tars, each tar streamed once and nothing else kept.
 
+Three kinds of jobs: `choose` names the tars, `draw` takes one tar's share, `deal` makes shards of all shares.
+
 Every sample has a priority, a hash of seed, tar and key; those of the lowest priorities are drawn. So the draw
 is uniform, depends on nothing but the seed and the files, and a broken image is replaced by the next in line.
 """
@@ -13,13 +15,13 @@ import json
 import logging
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from blemish.data.files import escape_spreadsheet, write_text
+from blemish.data.files import atomic, escape_spreadsheet, read_json, write_text
 from blemish.data.images import decode_rgb
 from blemish.data.records import Record, clean, is_id, read_records, write_records, write_shards
 from blemish.errors import UserError
@@ -28,37 +30,25 @@ from blemish.sources.framing import crop, scale
 from blemish.sources.settings import HPS
 from blemish.sources.webdataset import Sample, Skipped, read_samples
 
-LEDGER = ("tar", "member", "sha256", "width", "height", "id")
+LEDGER = ("tar", "member", "sha256", "width", "height", "id", "source")  # the last is what its JSON says, or empty
 
 logger = logging.getLogger("blemish.hps")
 
 
-def draw(
-    source: HPS,
-    count: int,
-    seed: int,
-    size: int,
-    pool: Sequence[str | PathLike],
-    ledger: str | PathLike,
-) -> None:
-    """Draws `count` images: `source.tars` tars by seed, an equal share of the images from each.
-
-    What a tar gave lies in a folder `.drawn` beside the ledger until all is done, so that an interrupted draw
-    goes on with the tar it was at.
+def choose(source: HPS, count: int, seed: int, out: str | PathLike) -> None:
+    """Chooses `source.tars` tars by seed, and the commit that all of them are read from.
 
     Args:
-        source: the data set, how many of its tars are read, and which caption becomes the prompt.
-        count: images in all.
-        seed: of the draw.
-        size: images become size x size: the shorter side scaled, the longer one cropped at its centre.
-        pool: shards to write.
-        ledger: CSV to write, a row per drawn image: `LEDGER`; width and height are the original's.
+        source: the data set.
+        count: images in all, an equal share from each tar.
+        seed: of the choice.
+        out: JSON to write for `draw`: the commit, and tars with their shares in the order of their names.
 
     Raises:
-        UserError: tars are missing, are damaged, or hold too few images.
+        UserError: tars are missing, or have names that ids cannot begin with.
     """
-    named, source = source, hub.pin(source)
-    tars = hub.list_files(source, "data/*.tar")
+    pinned = hub.pin(source)
+    tars = hub.list_files(pinned, "data/*.tar")
     if len(tars) < source.tars:
         raise UserError(f"{source.repo} has {len(tars)} tars, and sources.hps.tars asks for {source.tars}.")
     for tar in tars:
@@ -66,31 +56,44 @@ def draw(
             raise UserError(f"{source.repo} holds {tar!r}, and ids begin with a tar's name: rename it.")
     drawn = np.random.default_rng(seed).choice(tars, size=source.tars, replace=False)
     chosen = sorted(str(tar) for tar in drawn)
-    state = Path(ledger).parent / ".drawn"
-    parts = []
-    for i, tar in enumerate(chosen):
-        share = count // len(chosen) + (i < count % len(chosen))
-        task = json.dumps([source.repo, source.revision, source.prompt, tar, share, seed, size])
-        part = state / f"{PurePosixPath(tar).stem}-{hashlib.sha256(task.encode()).hexdigest()[:12]}.parquet"
-        if not part.exists():
-            _draw_from_tar(source, tar, share, seed, size, part)
-        parts.append(part)
-    write_shards(pool, read_records(parts))
-    write_text(ledger, ",".join(LEDGER) + "\n" + "".join(part.with_suffix(".csv").read_text() for part in parts))
-    hub.record_commit(named, source.revision, ledger)
-    shutil.rmtree(state)
+    shares = [[tar, count // len(chosen) + (i < count % len(chosen))] for i, tar in enumerate(chosen)]
+    write_text(out, json.dumps({"revision": pinned.revision, "tars": shares}, indent=1) + "\n")
+    hub.record_commit(source, pinned.revision, out)
 
 
-def _draw_from_tar(source: HPS, tar: str, share: int, seed: int, size: int, part: Path) -> None:
-    """Writes the images drawn from one tar as records, and their rows of the ledger beside them."""
-    part.parent.mkdir(parents=True, exist_ok=True)
+def draw(
+    source: HPS, chosen: str | PathLike, number: int, seed: int, size: int, part: str | PathLike, ledger: str | PathLike
+) -> None:
+    """Draws the share of one tar, which is streamed once.
+
+    Args:
+        source: the data set, and which caption becomes the prompt.
+        chosen: what `choose` wrote.
+        number: which of the chosen tars.
+        seed: of the draw.
+        size: images become size x size: the shorter side scaled, the longer one cropped at its centre.
+        part: the records to write.
+        ledger: CSV to write, a row per drawn image: `LEDGER`; width and height are the original's.
+
+    Raises:
+        UserError: the tar is missing or damaged, or holds too few images.
+    """
+    part = Path(part)
+    plan = read_json(chosen, ["revision", "tars"])
+    source = source.model_copy(update={"revision": plan["revision"]})
+    tar, share = plan["tars"][number]
     skipped = Skipped(f"{source.repo}/{tar}")
-    with TemporaryDirectory(dir=part.parent) as folder, open(part.with_suffix(".csv"), "w", newline="") as file:
+    with (
+        _scratch(part) as folder,
+        atomic(ledger) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8") as file,
+    ):
         rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(LEDGER)
 
         def records() -> Iterator[Record]:
             seen: set[str] = set()
-            for sample in _lowest(source, tar, share + _spare(share), seed, Path(folder), skipped):
+            for sample in _lowest(source, tar, share + _spare(share), seed, folder, skipped):
                 digest = hashlib.sha256(sample.content).hexdigest()
                 if len(seen) == share:
                     return
@@ -105,8 +108,9 @@ def _draw_from_tar(source: HPS, tar: str, share: int, seed: int, size: int, part
                 pixels = crop(scale(image, size), size)
                 seen.add(digest)
                 id_ = f"{PurePosixPath(tar).stem}-{digest[:16]}"
-                cells = map(escape_spreadsheet, (tar, sample.member))
-                rows.writerow((*cells, digest, *image.size, id_))
+                origin = " ".join(clean(sample.about.get("source") or "").split())
+                cells = (tar, sample.member, digest, *image.size, id_, origin)
+                rows.writerow(escape_spreadsheet(str(cell)) for cell in cells)
                 prompt = clean(sample.about[source.prompt] or "")
                 yield Record(id_, pixels, None, prompt, source=f"hps:{tar}/{sample.member}")
             if len(seen) < share:
@@ -117,6 +121,30 @@ def _draw_from_tar(source: HPS, tar: str, share: int, seed: int, size: int, part
 
         write_records(part, records())
     logger.info("%s: %d images drawn; left out: %s", tar, share, dict(skipped.counts) or "nothing")
+
+
+def deal(
+    parts: Sequence[str | PathLike],
+    ledgers: Sequence[str | PathLike],
+    pool: Sequence[str | PathLike],
+    ledger: str | PathLike,
+) -> None:
+    """Deals what the tars gave, in the order of their names, to the shards of a pool, and joins their ledgers."""
+    write_shards(pool, read_records(parts))
+    rows = [Path(path).read_text(encoding="utf-8").partition("\n")[2] for path in ledgers]
+    write_text(ledger, ",".join(LEDGER) + "\n" + "".join(rows))
+
+
+@contextmanager
+def _scratch(part: Path) -> Iterator[Path]:
+    """An empty folder beside what becomes `part`, where images wait; what a killed job left in it goes first."""
+    folder = part.with_name(f".{part.name}.images")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
 
 
 def _lowest(source: HPS, tar: str, count: int, seed: int, folder: Path, skipped: Skipped) -> Iterator[Sample]:

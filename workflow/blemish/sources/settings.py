@@ -48,7 +48,15 @@ class Images(Repository):
     """A data set of the hub with columns filename, image, caption (or Pick-a-Pic's), or `file:` and a folder with
     `data/{split}-*.parquet`; the images of `dev` are sought in `validation` and `train` too."""
     missing_allowed: Share
-    """Share of images that may be missing or unreadable before the run stops; 0 is strict."""
+    """Share of images that may be missing or unreadable before the next mirror is tried, or the run stops; 0 is
+    strict."""
+    mirrors: list[Repository] = Field(default_factory=list)
+    """More data sets of that kind, tried in order where `repo` is not there, is closed, cannot be reached or read, or
+    lacks too many images; the log says which one was used and why."""
+    gigabytes_allowed: Count | None = None
+    """How much may be read of a data set of the hub. A Parquet file gives whole groups of rows, so where the images
+    lie spread over many more rows, as in Pick-a-Pic's training split, nearly all of it would be read; the columns
+    of ids, which are read first, tell. null reads whatever it takes."""
 
 
 class RichHF(Settings):

@@ -4,17 +4,20 @@ import hashlib
 import json
 import re
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 class Server(ThreadingHTTPServer):
-    """Serves `files` (path -> bytes) with ranges and ETags, and those below `datasets/` or a model's name as a hub.
+    """Serves `files` with ranges and ETags, and those below `datasets/` or a model's name as a hub.
 
     Attributes:
+        files: path -> content, or a file on disk that holds it.
         faults: what goes wrong with the next requests for a file, in order: a status, (status, headers),
             "cut" (half of what is announced comes), ("lie", n) (n bytes more are announced than come),
             "short" (half of the range that is asked for, honestly announced),
@@ -32,9 +35,9 @@ class Server(ThreadingHTTPServer):
     def handle_error(self, *_):
         """Clients may hang up."""
 
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.files: dict[str, bytes] = {}
+    def __init__(self, port: int = 0):
+        super().__init__(("127.0.0.1", port), Handler)
+        self.files: dict[str, bytes | Path] = {}
         self.faults: list = []
         self.api_faults: list[int] = []
         self.answers: dict[str, int | tuple] = {}
@@ -82,36 +85,38 @@ class Handler(BaseHTTPRequestHandler):
             return self.reply(404, {"X-Error-Code": "EntryNotFound"})
         self.send_file(server.files[name], body)
 
-    def send_file(self, content: bytes, body: bool):
-        server = self.server
+    def send_file(self, content: bytes | Path, body: bool):
+        server, size = self.server, _size(content)
         fault = server.faults.pop(0) if server.faults and body else None
         if isinstance(fault, int):
             return self.reply(fault)
         if isinstance(fault, tuple) and fault[0] != "lie":
             return self.reply(*fault)
-        etag = f'"{hashlib.md5(content).hexdigest()}"'
+        etag = f'"{_digest(content)}"'
         headers = {"ETag": etag, "X-Repo-Commit": server.commit, "Accept-Ranges": "bytes"}
         wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
-        status, part = 200, content
+        status, first, last = 200, 0, size - 1
         if wanted and fault != "no-range" and self.headers.get("If-Range", etag) == etag:
             first = int(wanted[1])
-            if first >= len(content):
-                return self.reply(416, {"Content-Range": f"bytes */{len(content)}"})
-            last = min(int(wanted[2] or len(content)), len(content) - 1)
-            status, part = 206, content[first : last + 1]
-            headers["Content-Range"] = f"bytes {first}-{last}/{len(content)}"
+            if first >= size:
+                return self.reply(416, {"Content-Range": f"bytes */{size}"})
+            last = min(int(wanted[2] or size), size - 1)
+            status = 206
+            headers["Content-Range"] = f"bytes {first}-{last}/{size}"
+        length = last + 1 - first
         if fault == "short":
-            part = part[: len(part) // 2]
+            length //= 2
         more = fault[1] if isinstance(fault, tuple) else 0
         self.send_response(status)
-        for key, value in {**headers, "Content-Length": str(len(part) + more)}.items():
+        for key, value in {**headers, "Content-Length": str(length + more)}.items():
             self.send_header(key, value)
         self.end_headers()
         if body:
             if fault == "cut":
-                part = part[: len(part) // 2]
-            server.sent += len(part)
-            self.wfile.write(part)
+                length //= 2
+            server.sent += length
+            for part in _parts(content, first, length):
+                self.wfile.write(part)
         if fault == "cut" or more:
             self.close_connection = True
 
@@ -125,7 +130,7 @@ class Handler(BaseHTTPRequestHandler):
         if not below:
             return self.reply(404, {"X-Error-Code": "RepoNotFound"})
         entries = [
-            {"type": "file", "path": name, "size": len(content), "oid": hashlib.sha1(content).hexdigest()}
+            {"type": "file", "path": name, "size": _size(content), "oid": _digest(content)}
             for name, content in below.items()
         ]
         if "/tree/" in rest:
@@ -138,8 +143,7 @@ class Handler(BaseHTTPRequestHandler):
         revision = rest.split("/revision/", 1)[1] if "/revision/" in rest else "main"
         if revision not in ("main", self.server.commit):
             return self.reply(404, {"X-Error-Code": "RevisionNotFound"})
-        siblings = [{"rfilename": name, "size": len(content)} for name, content in below.items()]
-        self.reply_json({"id": repo, "sha": self.server.commit, "siblings": siblings})
+        self.reply_json({"id": repo, "sha": self.server.commit, "siblings": [{"rfilename": name} for name in below]})
 
     def reply_json(self, value):
         content = json.dumps(value).encode()
@@ -156,12 +160,36 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
 
+def _size(content: bytes | Path) -> int:
+    return content.stat().st_size if isinstance(content, Path) else len(content)
+
+
+def _digest(content: bytes | Path) -> str:
+    """40 hexadecimal digits that follow from the content; of a file on disk, from its name, size and time."""
+    if isinstance(content, Path):
+        content = f"{content} {content.stat().st_size} {content.stat().st_mtime_ns}".encode()
+    return hashlib.sha1(content).hexdigest()
+
+
+def _parts(content: bytes | Path, first: int, length: int) -> Iterator[bytes]:
+    """The content from an offset on, in pieces."""
+    if isinstance(content, bytes):
+        yield content[first : first + length]
+        return
+    with content.open("rb") as stream:
+        stream.seek(first)
+        while length > 0 and (part := stream.read(min(length, 2**20))):
+            length -= len(part)
+            yield part
+
+
 @contextmanager
-def serving():
-    """A server that runs as long as the block."""
-    running = Server()
-    thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+def serving(server: Server) -> Iterator[Server]:
+    """Answers requests in the background inside the block."""
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
-    yield running
-    running.shutdown()
-    running.server_close()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
