@@ -53,6 +53,18 @@ def forget_stale(folder: str | Path) -> bool:
     return bool(stale)
 
 
+def is_running(folder: str | Path) -> bool:
+    """Whether a run is at work that holds the lock of `forget_stale`; False where the file system has no locks."""
+    try:
+        with open(Path(folder, "blemish.lock")) as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass
+    return False
+
+
 @contextmanager
 def alone(path: str | os.PathLike, waiting: Callable[[], None]) -> Iterator[None]:
     """One process at a time is in the block; the others wait for it, and for nobody that was killed there.

@@ -9,6 +9,7 @@ import json
 import re
 import subprocess
 import sys
+from base64 import urlsafe_b64decode
 from collections import Counter
 from pathlib import Path
 from statistics import fmean
@@ -18,9 +19,11 @@ from rich.table import Table
 
 from blemish.errors import UserError
 from blemish.experiments import group
+from blemish.jobs import locks
 
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
-RECORDS = Path(".snakemake/metadata")
+SNAKEMAKES = Path(".snakemake")
+RECORDS = SNAKEMAKES / "metadata"
 FOLLOWS = "Input files updated by another job"
 
 
@@ -48,6 +51,17 @@ def durations(records: Path) -> dict[str, float]:
             record = json.loads(path.read_text())
             jobs[record["rule"], record["starttime"]] = record["endtime"] - record["starttime"]
     return {rule: fmean(seconds) for rule, seconds in group((rule for rule, _ in jobs), jobs.values()).items()}
+
+
+def under_way(folder: Path) -> set[str]:
+    """Files that the jobs of a run make now; its marks of them outlive a run that was killed.
+
+    Args:
+        folder: Snakemake's own, `.snakemake` in the working directory.
+    """
+    marks = [path.relative_to(folder / "incomplete") for path in folder.glob("incomplete/**/*") if path.is_file()]
+    names = ("".join(part.removeprefix("@") for part in mark.parts) for mark in marks)
+    return {urlsafe_b64decode(name).decode() for name in names} if locks.is_running(folder) else set()
 
 
 def without_details(reason: str) -> str:
@@ -80,7 +94,13 @@ def show(configs: list[str], console: Console) -> None:
     if not left:
         console.print("Everything is done.")
         return
-    starting = [(message, without_details(reason)) for message, reason in jobs if FOLLOWS not in reason]
+    making = under_way(SNAKEMAKES)
+    free = [(message, reason) for message, reason in jobs if FOLLOWS not in reason]
+    starting = [
+        (message, without_details(reason)) for message, reason in free if making.isdisjoint(re.split("[ ,;]+", reason))
+    ]
+    if len(starting) < len(free):
+        console.print(f"{len(free) - len(starting)} jobs are under way.")
     console.print(f"{len(starting)} jobs could start now:")
     for message, reason in starting[:10]:
         console.print(f"  {message} ({reason})", highlight=False, markup=False, soft_wrap=True)
