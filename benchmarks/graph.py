@@ -26,7 +26,7 @@ PARTS = ("Snakefile", "rules", "scripts", "config", "workflow", "profiles", "env
 GRAPHS = {
     "paper": {},
     "ten times": {
-        "pools": {"hps": {"count": 100_000, "shards": 80}, "richhf-7701": {"shards": 80}},
+        "pools": {"hps": {"count": 100_000, "shards": 80}, "richhf": {"shards": 80}},
         "detectors": {"seeds": [0, 1, 2, 3, 4]},
     },
     "a million images": {

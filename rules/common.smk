@@ -45,7 +45,7 @@ def note(step):
         raise WorkflowError(explain(error)) from None
 
 
-TRAIN_SETS = ["richhf-100", *config["pools"]]
+TRAIN_SETS = ["richhf-human", *config["pools"]]
 GPU = config["detectors"]["gpus"] if config["device"] == "cuda" else 0
 ONE_GPU = min(GPU, 1)
 SPLITS = [split for split, source in config["sources"]["richhf"]["records"].items() if source]

@@ -45,7 +45,7 @@ def label_policy(wildcards):
 
 def training_images(wildcards):
     if wildcards.supervision == "human":
-        return ["<results>/sets/richhf-100.parquet"]
+        return ["<results>/sets/richhf-human.parquet"]
     if wildcards.supervision == "pseudo":
         return per_shard("<results>/pools/{pool}/{shard}.parquet", pool=wildcards.train_set)
     return per_shard(
@@ -129,6 +129,10 @@ def table_detectors(wildcards):
 
 def table_metrics(wildcards):
     return per_seed("metrics.json", table_detectors(wildcards))
+
+
+def table_cards(wildcards):
+    return per_seed("card.json", table_detectors(wildcards))
 
 
 def table_names(wildcards):

@@ -1,6 +1,6 @@
 # Detectors (§4.2, §4.4): one per train set, supervision, backbone and seed. The region selection model is the
-# detector "richhf-100, human".
-# In:  records with masks: sets/richhf-100, pools with regions as pseudo labels, or corrupted pools
+# detector "richhf-human, human".
+# In:  records with masks: sets/richhf-human, pools with regions as pseudo labels, or corrupted pools
 # Out: <results>/detectors/{train_set}/{supervision}/{backbone}/seed-{seed}/weights.safetensors
 
 INFERENCE = {

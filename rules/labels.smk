@@ -1,6 +1,6 @@
 # Human labels (§4.1): RichHF-18k's maps become binary masks, 100 samples are drawn, the rest becomes a pool.
 # In:  <results>/sources/richhf/
-# Out: <results>/labels/{split}.parquet, sets/richhf-{split}.parquet, sets/richhf-100.parquet, pools/richhf-7701/
+# Out: <results>/labels/{split}.parquet, sets/richhf-{split}.parquet, sets/richhf-human.parquet, pools/richhf/
 #      `dev`, if the config names it, is made like the others by `snakemake <results>/sets/richhf-dev.parquet`.
 
 
@@ -47,15 +47,15 @@ rule draw_subset:
     input:
         "<results>/sets/richhf-train.parquet",
     output:
-        subset="<results>/sets/richhf-100.parquet",
-        pool=expand("<results>/pools/richhf-7701/{shard}.parquet", shard=shards("richhf-7701")),
+        subset="<results>/sets/richhf-human.parquet",
+        pool=expand("<results>/pools/richhf/{shard}.parquet", shard=shards("richhf")),
     log:
         "<results>/logs/draw_subset.log",
     conda:
         "../environment.yml"
     params:
         number=config["subset"]["count"],
-        parts=config["pools"]["richhf-7701"]["shards"],
+        parts=config["pools"]["richhf"]["shards"],
         seed=config["seed"],
         code=fingerprint("scripts/draw_subset.py"),
     message:

@@ -8,6 +8,7 @@ MEASURED = experiments.shown(config, config["recipes"])
 rule table:
     input:
         metrics=table_metrics,
+        cards=table_cards,
     output:
         csv=report(
             "<results>/tables/{table}.csv",

@@ -1,13 +1,13 @@
 # Region selection (§3.1, step 2): where artifacts would appear in a clean image.
-# In:  <results>/pools/{pool}/, the detector richhf-100/human of the same backbone
+# In:  <results>/pools/{pool}/, the detector richhf-human/human of the same backbone
 # Out: <results>/regions/{pool}/{backbone}/{shard}.parquet, M_s = {x : f(I)(x) >= tau}; tau.json where tau is "area"
 
-SELECTOR = f"<results>/detectors/richhf-100/human/{{backbone}}/seed-{SELECTOR_SEED}/weights.safetensors"
+SELECTOR = f"<results>/detectors/richhf-human/human/{{backbone}}/seed-{SELECTOR_SEED}/weights.safetensors"
 
 
 rule match_area:
     input:
-        samples="<results>/sets/richhf-100.parquet",
+        samples="<results>/sets/richhf-human.parquet",
         images=lambda wildcards: clean([wildcards.pool]),
         weights=SELECTOR,
     output:

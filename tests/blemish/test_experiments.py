@@ -21,7 +21,7 @@ SMALL = {
     ],
     "rows": [
         {"label": ["HPS", "pseudo|x"], "supervision": "pseudo"},
-        {"label": ["HPS", "human"], "supervision": "human", "train_set": "richhf-100"},
+        {"label": ["HPS", "human"], "supervision": "human", "train_set": "richhf-human"},
     ],
 }
 
@@ -48,13 +48,13 @@ def test_shared_cells_are_one_detector():
     assert by_row["table1"]["Pseudo labels + Corr."][0].supervision == "proposed-40"
     assert set(by_row["table2"]["Gaussian"]) == set(by_row["table4"]["Intermediate latent"])
     assert set(by_row["table2"]["Baseline"]) == set(by_row["table1"]["Human labels"])
-    assert {cell.train_set for cell in by_row["table3"]["RichHF-100"]} == {"richhf-100"}
+    assert {cell.train_set for cell in by_row["table3"]["RichHF-{images}"]} == {"richhf-human"}
 
 
 def test_row_overlays_column():
     assert [detector for *_, detector in experiments.walk(SMALL)][2:] == [
-        Detector("richhf-100", "human", "swin-t"),
-        Detector("richhf-100", "human", "convnext-t"),
+        Detector("richhf-human", "human", "swin-t"),
+        Detector("richhf-human", "human", "convnext-t"),
     ]
 
 
@@ -82,7 +82,7 @@ def test_what_is_corrupted_is_what_detectors_and_pictures_show():
 def test_a_recipe_that_figures_show_is_made_of_every_pool():
     config = CONFIG | {"figures": CONFIG["figures"] | {"recipe": "blur-30"}}
     more = set(experiments.corrupted_pools(config)) - set(experiments.corrupted_pools(CONFIG))
-    assert more == {CorruptedPool("richhf-7701", "blur-30", BACKBONES[0])}
+    assert more == {CorruptedPool("richhf", "blur-30", BACKBONES[0])}
     assert set(experiments.shown(config, ["blur-30"], config["pools"])) <= set(experiments.corrupted_pools(config))
 
 
@@ -103,14 +103,14 @@ def test_every_region_has_a_selector_of_the_first_seed():
     # The first backbone's regions are shown, whatever the tables say.
     assert found == [
         *pseudo,
-        *((Detector("richhf-100", "human", name), 7) for name in sorted({"swin-t", BACKBONES[0]})),
+        *((Detector("richhf-human", "human", name), 7) for name in sorted({"swin-t", BACKBONES[0]})),
     ]
 
 
 def test_each_pool_is_inverted_as_far_as_its_own_recipes_ask():
     deep = {"tables": {}, "recipes": {"x-43": {"step": 43}, "proposed-40": {"step": 40}}}
     assert experiments.inversions(CONFIG | deep) == [
-        *(("richhf-7701", n) for n in (0, 5, 10)),
+        *(("richhf", n) for n in (0, 5, 10)),
         *(("hps", n) for n in (0, 5, 7, 10)),
     ]
 

@@ -101,9 +101,9 @@ def test_own_images_that_are_not_there_are_named(checkout):
 
 
 def test_a_pool_cannot_take_the_name_of_another_train_set(checkout):
-    (checkout / "bad.yaml").write_text("pools: {richhf-100: {images: photos, shards: 1}}")
+    (checkout / "bad.yaml").write_text("pools: {richhf-human: {images: photos, shards: 1}}")
     done = snakemake("-n", "--configfile", "bad.yaml", folder=checkout)
-    assert done.returncode != 0 and "richhf-100" in said(done)
+    assert done.returncode != 0 and "richhf-human" in said(done)
 
 
 def test_a_row_in_a_table(planned, checkout):
@@ -122,7 +122,7 @@ def test_a_table_of_ones_own(planned):
     table = overlay("A table of your own")["tables"]["labels"]
     measured = {"iou": 12.5, "iou_low": 10.0, "iou_high": 15.0} | dict.fromkeys(tables.SHARES + tables.COUNTS, 0)
     metrics = {cell: [measured] for cell in detectors({"": table})}
-    frame = tables.assemble(table, None, metrics)
+    frame = tables.assemble(table, None, metrics, dict.fromkeys(metrics, 50))
     assert len(frame) == 4 and frame["paper"].isna().all() and (frame["ours"] == 12.5).all()
     assert "HPS" in tables.to_markdown(frame, table)
 

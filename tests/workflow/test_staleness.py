@@ -232,7 +232,7 @@ def test_a_deeper_recipe_extends_the_trajectory(run):
 
 
 def test_a_tables_label_reaches_what_prints_it(run):
-    edit(run, "config/paper/tables.yaml", "[RichHF-100, Human labels]", "[RichHF-100, People]")
+    edit(run, "config/paper/tables.yaml", '["RichHF-{images}", Human labels]', '["RichHF-{images}", People]')
     counts, said = stale(run)
     assert counts == {"table": 1, "show_tables": 1, "claims": 1} | RECORD
     assert sentences(said, "Write") == {"Write table1, ours beside the paper's"}
@@ -276,7 +276,7 @@ def test_a_new_backbone_adds_its_own_and_inverts_nothing(run):
         "evaluate": 2,
         "table": 1,
     }
-    new = training("hps", ["gaussian-30", "gaussian-50"], ["swin-u"]) | training("richhf-100", ["human"], ["swin-u"])
+    new = training("hps", ["gaussian-30", "gaussian-50"], ["swin-u"]) | training("richhf-human", ["human"], ["swin-u"])
     assert sentences(said, "Train") == new
     assert sentences(said, "Corrupt") == corrupting("hps", ["gaussian-30", "gaussian-50"], ["swin-u"])
 
@@ -310,7 +310,7 @@ def test_the_schedule_reaches_the_detectors_but_not_the_selectors(run):
     edit(run, "config/test.yaml", "\n  iterations: 6", "\n  iterations: 7")
     counts, said = stale(run)
     assert counts == DETECTORS | RECORD | ALL_TABLES | {"train_detector": 28, "evaluate": 28}
-    assert not training("richhf-100", ["human"]) & said
+    assert not training("richhf-human", ["human"]) & said
 
 
 def test_the_selectors_schedule_reaches_all_but_the_inversion(run):

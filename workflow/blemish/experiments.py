@@ -21,7 +21,7 @@ HPS = "hps"  # the pool that Tables 2 and 4 and most figures are about
 class Detector(NamedTuple):
     """One trained detector, up to its seed; the fields are the folders of its results, in that order."""
 
-    train_set: str  # richhf-100 | hps | richhf-7701
+    train_set: str  # richhf-human | hps | richhf
     supervision: str  # human | pseudo | a recipe of config/corruptions.yaml
     backbone: str  # swin-t | convnext-t
 
@@ -97,7 +97,7 @@ def regions(config: Mapping) -> list[tuple[str, str]]:
 def trainings(config: Mapping) -> list[tuple[Detector, int]]:
     """(detector, seed) of all that is trained, sorted: the tables' detectors and the selectors of all regions."""
     seeds = config["detectors"]["seeds"]
-    selectors = {(Detector("richhf-100", "human", backbone), seeds[0]) for _, backbone in regions(config)}
+    selectors = {(Detector("richhf-human", "human", backbone), seeds[0]) for _, backbone in regions(config)}
     return sorted(selectors | {(detector, seed) for detector in detectors(config["tables"]) for seed in seeds})
 
 

@@ -39,7 +39,7 @@ def test_a_missing_option_is_named(blemish, tmp_path):
 
 
 def test_the_readmes_commands_work_as_they_stand(blemish, pictures, weights, tmp_path, no_results):
-    detector = tmp_path / "results/mini/detectors/richhf-100/human/swin-t/seed-0"
+    detector = tmp_path / "results/mini/detectors/richhf-human/human/swin-t/seed-0"
     shutil.copytree(weights.parent, detector)
     (detector / "metrics.json").write_text(json.dumps({"iou": 1}))
     pictures[0].rename(tmp_path / "photos")

@@ -70,7 +70,7 @@ def test_sharing_and_not_sharing_cost_what_a_model_evaluates(diffusion):
     assert alone([2, 3], renoise(), schedule, 1.0) == count([(0, 2), (0, 3)])
 
 
-@pytest.mark.parametrize(("pool", "most", "most_alone"), [("hps", 280, 880), ("richhf-7701", 160, 400)])
+@pytest.mark.parametrize(("pool", "most", "most_alone"), [("hps", 280, 880), ("richhf", 160, 400)])
 def test_tables_1_to_4_cost_at_most_what_was_promised(pool, most, most_alone):
     """At R = 1. With a reference at every step it is exactly that; late steps do without."""
     made = [d for d in detectors(CONFIG["tables"]) if d.train_set == pool and d.supervision in CONFIG["recipes"]]
@@ -98,7 +98,7 @@ def config(rows, **pools):
 
 
 def sizes(**images):
-    known = {"train": 0, "test": 5, "100": 0}
+    known = {"train": 0, "test": 5, "human": 0}
     return Sizes(images=known | images, image=100, mask=10, latent=64, weights=1000, sources=0)
 
 

@@ -57,13 +57,13 @@ def test_the_step_curve_shows_our_numbers_and_the_papers():
 
 def test_every_seed_has_its_curve_in_its_panel():
     loss = pd.DataFrame({"iteration": [1, 2, 3], "loss": [3.0, 2.0, 1.0], "lr": 1e-4})
-    seeds = {Detector("hps", "pseudo", "swin-t"): [loss, loss], Detector("richhf-100", "human", "convnext-t"): [loss]}
+    seeds = {Detector("hps", "pseudo", "swin-t"): [loss, loss], Detector("richhf-human", "human", "convnext-t"): [loss]}
     panels = {axes.get_title(): axes for axes in plots.loss_curves(seeds).axes}
     assert {title: len(axes.lines) for title, axes in panels.items()} == {
         "hps, swin-t": 2,
         "hps, convnext-t": 0,
-        "richhf-100, swin-t": 0,
-        "richhf-100, convnext-t": 1,
+        "richhf-human, swin-t": 0,
+        "richhf-human, convnext-t": 1,
     }
     assert not panels["hps, convnext-t"].get_visible()
     first, second = panels["hps, swin-t"].lines

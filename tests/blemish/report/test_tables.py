@@ -31,7 +31,7 @@ SMALL = {
     ],
     "rows": [
         {"label": ["HPS", "pseudo|x"], "supervision": "pseudo"},
-        {"label": ["HPS", "human"], "supervision": "human", "train_set": "richhf-100"},
+        {"label": ["HPS", "human"], "supervision": "human", "train_set": "richhf-human"},
     ],
 }
 SMALL_PUBLISHED = {
@@ -57,7 +57,24 @@ def small(seeds: int = 1) -> pd.DataFrame:
     found = {
         cell: [metrics(ious[cell.supervision] + 2 * seed) for seed in range(seeds)] for cell in detectors({"": SMALL})
     }
-    return tables.assemble(SMALL, SMALL_PUBLISHED, found)
+    return tables.assemble(SMALL, SMALL_PUBLISHED, found, dict.fromkeys(found, 64))
+
+
+def test_a_label_says_how_many_images_its_detector_was_trained_on():
+    numbers = tables.published_numbers(TABLES, PUBLISHED)
+    found = {detector: [metrics(number)] for detector, number in numbers.items()}
+    trained = {detector: {"richhf-human": 50, "richhf": 71, "hps": 64}[detector.train_set] for detector in found}
+    frame = tables.assemble(TABLES["table1"], PUBLISHED["table1"], found, trained)
+    assert list(frame["row"][::2]) == [
+        "RichHF-50 / Human labels",
+        "HPS / Pseudo labels",
+        "HPS / Pseudo labels + Corr.",
+        "RichHF-71 / Pseudo labels",
+        "RichHF-71 / Pseudo labels + Corr.",
+    ]
+    assert list(frame["train_images"][::2]) == [50, 64, 64, 71, 71] and frame["paper"].notna().all()
+    for text in (tables.to_markdown(frame, TABLES["table1"]), tables.to_latex(frame, TABLES["table1"])):
+        assert "RichHF-50" in text and "RichHF-71" in text and "images}" not in text and "RichHF-100" not in text
 
 
 def test_the_paper_reports_one_number_per_detector():
@@ -98,7 +115,7 @@ def test_seeds_are_averaged_and_their_spread_shown():
 
 def test_a_table_that_the_paper_does_not_have():
     found = {cell: [metrics(10.0)] for cell in detectors({"": SMALL})}
-    frame = tables.assemble(SMALL, None, found)
+    frame = tables.assemble(SMALL, None, found, dict.fromkeys(found, 64))
     assert frame["paper"].isna().all() and not frame["paper_best"].any()
     assert tables.to_markdown(frame, SMALL).count("| – |") == 4
     assert "nan" not in tables.to_latex(frame, SMALL)
@@ -106,7 +123,7 @@ def test_a_table_that_the_paper_does_not_have():
 
 def test_missing_metrics_are_named():
     with pytest.raises(UserError, match="hps/pseudo/swin-t"):
-        tables.assemble(SMALL, SMALL_PUBLISHED, {})
+        tables.assemble(SMALL, SMALL_PUBLISHED, {}, {})
 
 
 def test_markdown_has_bold_best_and_blanks_repeats():
@@ -130,7 +147,7 @@ def test_latex_is_balanced_and_escaped():
 def test_terminal_text_holds_every_number_of_table_3():
     numbers = tables.published_numbers(TABLES, PUBLISHED)
     found = {detector: [metrics(number), metrics(number + 1)] for detector, number in numbers.items()}
-    frame = tables.assemble(TABLES["table3"], PUBLISHED["table3"], found)
+    frame = tables.assemble(TABLES["table3"], PUBLISHED["table3"], found, dict.fromkeys(found, 7701))
     text = tables.to_text([tables.to_rich(frame, TABLES["table3"])])
     assert "…" not in text and max(map(len, text.splitlines())) <= tables.WIDTH
     for cell in frame.itertuples():

@@ -94,7 +94,7 @@ def default_weights(config: Mapping, pattern: str) -> list[Path]:
 def selector_weights(config: Mapping) -> Path:
     """The region selection model of the first backbone and seed."""
     backbone, seed = next(iter(config["backbones"])), config["detectors"]["seeds"][0]
-    return default_weights(config, f"richhf-100/human/{backbone}/seed-{seed}")[0]
+    return default_weights(config, f"richhf-human/human/{backbone}/seed-{seed}")[0]
 
 
 def best_weights(config: Mapping) -> Path:

@@ -30,7 +30,7 @@ from blemish.words import closest
 DETECTOR = "train_set/supervision/backbone, with a plain {name} for what over and across fill in"
 COMMAND_LINE = "the command line (--config)"
 LONGEST = 60  # characters of a value that a message quotes
-RESERVED = ("richhf-100", "train", "test", "100")  # files of results/*/sets; no pool may be called so
+RESERVED = ("richhf-human", "train", "test", "human")  # files of results/*/sets; no pool may be called so
 WORDS = {"object": "a section of keys", "array": "a list", "string": "text", "null": "null", "boolean": "true / false"}
 MISSING = object()
 
@@ -427,7 +427,7 @@ def _check_names(config: Mapping) -> Iterator[Mistake]:
             yield Mistake(("figures", *keys), f"is {_shown(name)}, which is not a recipe{_choice(name, recipes)}")
     if (name := figures["steps"]) not in tables:
         yield Mistake(("figures", "steps"), f"is {_shown(name)}, which is not a table{_choice(name, tables)}")
-    known = (["richhf-100", *config["pools"]], [*experiments.LABELLED, *recipes], list(config["backbones"]))
+    known = (["richhf-human", *config["pools"]], [*experiments.LABELLED, *recipes], list(config["backbones"]))
     for name, table in tables.items():
         levels = len(table["row_headers"])
         for i, row in enumerate(table["rows"]):

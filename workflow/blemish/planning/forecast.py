@@ -56,8 +56,8 @@ def sizes(config: Mapping) -> Sizes:
     """Numbers of images and bytes: those of the results where a run has made some, else the paper's and ours."""
     results, pixels = Path(config["pathvars"]["results"]), config["resolution"] ** 2
     images = {name: _rows([results / f"sets/richhf-{name}.parquet"]) or IMAGES[name] for name in IMAGES}
-    images["100"] = config["subset"]["count"]
-    images["richhf-7701"] = images["train"] - images["100"]
+    images["human"] = config["subset"]["count"]
+    images["richhf"] = images["train"] - images["human"]
     images["hps"] = config["pools"]["hps"]["count"]
     images |= {pool: len(find([own["images"]])) for pool, own in config["pools"].items() if "images" in own}
     folder, reduction = model_folder(config), REDUCTION

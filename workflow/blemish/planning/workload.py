@@ -26,7 +26,7 @@ class Sizes:
     """What a run's amounts depend on beside its config.
 
     Attributes:
-        images: how many, of each pool and of "train", "test" and "100" of RichHF-18k.
+        images: how many, of each pool and of "train", "test" and "human" of RichHF-18k.
         image, mask: bytes of one, as PNG.
         latent: cells of a latent.
         weights: bytes of a detector.
@@ -55,7 +55,7 @@ def work(config: Mapping, sizes: Sizes, settings: ReNoise, schedule: Schedule) -
     latent, detectors = 4 * 4 * sizes.latent, config["detectors"]
     done: dict[str, list[Counter]] = {stage: [] for stage in STAGES}
     done["sources"].append(Counter(bytes=sizes.sources))
-    for name in ("train", "test", "train", "test", "100"):  # as they are fetched, then with their masks
+    for name in ("train", "test", "train", "test", "human"):  # as they are fetched, then with their masks
         done["sets"].append(Counter(bytes=sizes.images[name] * sizes.image))
     for pool, count in shards.items():
         done["sets"] += count * [Counter(bytes=images[pool] * sizes.image)]

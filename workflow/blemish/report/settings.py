@@ -47,7 +47,7 @@ class Entry(Settings):
     label: Label
     """Text, or a list of texts from the outermost group inwards."""
     train_set: str = None
-    """`richhf-100` or a pool."""
+    """`richhf-human` or a pool."""
     supervision: str = None
     """`human`, `pseudo`, or a recipe."""
     backbone: str = None

@@ -40,7 +40,12 @@ def read_metrics(paths: Mapping[Detector, Sequence[str | Path]]) -> dict[Detecto
     return {detector: [read_json(path, keys) for path in seeds] for detector, seeds in paths.items()}
 
 
-def assemble(table: Mapping, published: Mapping | None, metrics: Mapping[Detector, Sequence[Mapping]]) -> pd.DataFrame:
+def assemble(
+    table: Mapping,
+    published: Mapping | None,
+    metrics: Mapping[Detector, Sequence[Mapping]],
+    trained: Mapping[Detector, int],
+) -> pd.DataFrame:
     """One row per cell, in reading order (row by row): our number beside the paper's.
 
     Args:
@@ -48,9 +53,11 @@ def assemble(table: Mapping, published: Mapping | None, metrics: Mapping[Detecto
         published: the same table of config/paper/published.yaml, its rows and columns found by their labels; None
             for a table that the paper does not have.
         metrics: of each detector the contents of metrics.json, one per seed (see `evaluate.summarise`).
+        trained: of each detector the number of its training images.
 
     Returns:
-        Columns `row`, `column` (labels), `train_set`, `supervision`, `backbone`, `seeds` (how many); in %:
+        Columns `row`, `column` (labels, with the number of training images for {images}), `train_set`,
+        `supervision`, `backbone`, `train_images`, `seeds` (how many); in %:
         `ours` (IoU of the artifact class over all pixels, mean over seeds), `low`, `high` (its 95 % bootstrap
         interval over images, each bound the mean over seeds), `seed_sd` (standard deviation over seeds, NaN
         for one seed), `paper`, `difference` (ours - paper); `best`, `paper_best` (highest of its column);
@@ -69,9 +76,10 @@ def assemble(table: Mapping, published: Mapping | None, metrics: Mapping[Detecto
         number = paper.get((label(row), label(column)), math.nan)
         rows.append(
             {
-                "row": " / ".join(label(row)),
+                "row": " / ".join(_counted(row, trained[cell])),
                 "column": " / ".join(label(column)),
                 **cell._asdict(),
+                "train_images": trained[cell],
                 "seeds": len(seeds),
                 **dict(zip(("ours", "low", "high"), means[IOU], strict=True)),
                 "seed_sd": seeds["iou"].std(),
@@ -85,6 +93,11 @@ def assemble(table: Mapping, published: Mapping | None, metrics: Mapping[Detecto
     frame = pd.DataFrame(rows)
     highest = frame.groupby("column")[["ours", "paper"]].transform("max")
     return frame.assign(best=frame["ours"] == highest["ours"], paper_best=frame["paper"] == highest["paper"])
+
+
+def _counted(row: Mapping, images: int) -> list[str]:
+    """A row's label with the number of training images where it says {images}."""
+    return [text.replace("{images}", f"{images}") for text in label(row)]
 
 
 def _published(published: Mapping) -> dict[tuple[tuple[str, ...], tuple[str, ...]], float]:
@@ -177,7 +190,9 @@ def to_rich(frame: pd.DataFrame, table: Mapping) -> RichTable:
 def _lines(frame: pd.DataFrame, table: Mapping) -> Iterator[tuple[list[str], list[tuple[list[str], bool]]]]:
     """Of each row its labels, and its numbers as (texts, bold): ours, paper, ours, paper, ..."""
     width = len(table["columns"])
-    for i, labels in enumerate(without_repeats([label(row) for row in table["rows"]])):
+    counts = frame["train_images"].iloc[::width]
+    labels_of = [_counted(row, images) for row, images in zip(table["rows"], counts, strict=True)]
+    for i, labels in enumerate(without_repeats(labels_of)):
         numbers = []
         for cell in frame.iloc[i * width : (i + 1) * width].itertuples():
             spread = f" ± {cell.seed_sd:.2f}" if cell.seeds > 1 else ""

@@ -137,7 +137,7 @@ class Pools(Settings):
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[Name, Own]
 
-    richhf_7701: Annotated[Pool, Field(alias="richhf-7701")]
+    richhf: Pool
     """The rest of the RichHF training set, without its labels (§4.1)."""
     hps: Drawn
     """Images drawn from HPS (§4.1).
