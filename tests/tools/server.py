@@ -143,7 +143,8 @@ class Handler(BaseHTTPRequestHandler):
         revision = rest.split("/revision/", 1)[1] if "/revision/" in rest else "main"
         if revision not in ("main", self.server.commit):
             return self.reply(404, {"X-Error-Code": "RevisionNotFound"})
-        self.reply_json({"id": repo, "sha": self.server.commit, "siblings": [{"rfilename": name} for name in below]})
+        siblings = [{"rfilename": name, "size": _size(content)} for name, content in below.items()]
+        self.reply_json({"id": repo, "sha": self.server.commit, "siblings": siblings})
 
     def reply_json(self, value):
         content = json.dumps(value).encode()

@@ -78,8 +78,9 @@ def model(source: Model) -> str:
                     f"{source.repo} is not a diffusers pipeline, it lacks model_index.json: check `repo` in the config."
                 )
             largest = max(names, key=lambda name: sizes[name] or 0)
-            whole = _size(sum(sizes[name] or 0 for name in names))
-            return f"{len(names)} files, {whole}{_access(source, largest, 'model')}"
+            known = [size for name in names if (size := sizes[name]) is not None]
+            whole = f", {_size(sum(known))}" if known else ""
+            return f"{len(names)} files{whole}{_access(source, largest, 'model')}"
     except UserError:
         if local_path(source.repo) is None and _is_cached(source):
             return "it is in the hub's cache"
