@@ -10,7 +10,7 @@ import pytest
 
 from blemish.errors import UserError
 from blemish.sources import ask
-from blemish.sources.settings import File
+from blemish.sources.settings import File, Images
 
 CONTENT = b"records" * 10_000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -99,3 +99,13 @@ def test_a_local_file_is_looked_at(tmp_path):
     path.write_bytes(CONTENT)
     assert ask.file(File(url=f"file:{path}", bytes=len(CONTENT))) == "70,000 bytes"
     assert "should have 7" in refusal(File(url=f"file:{path}", bytes=7))
+
+
+def test_the_first_mirror_that_answers_is_enough(tmp_path):
+    (tmp_path / "second" / "data").mkdir(parents=True)
+    (tmp_path / "second" / "data" / "train-0.parquet").touch()
+    first, second = (f"file:{tmp_path / name}" for name in ("first", "second"))
+    source = Images(repo=first, missing_allowed=0.0, mirrors=[{"repo": second}])
+    assert ask.images(source, "train").startswith(f"1 files of train of {second}")
+    with pytest.raises(UserError, match="first"):
+        ask.images(source, "test")

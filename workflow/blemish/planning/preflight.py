@@ -58,8 +58,7 @@ def sources(config: Mapping) -> dict[str, tuple[str, Callable[[], str]]]:
             questions[f"{fetched}/richhf/{split}.tfrecord"] = f"RichHF-18k, {split}", partial(ask.file, File(**record))
             question = partial(ask.images, Images(**richhf["images"]), split)
             questions[f"{fetched}/richhf/images-{split}.parquet"] = f"images of RichHF-18k, {split}", question
-    ledger = f"{config['pathvars']['results']}/pools/hps/ledger.csv"
-    questions[ledger] = "HPS", partial(ask.tars, HPS(**config["sources"]["hps"]))
+    questions[f"{fetched}/hps/tars.json"] = "HPS", partial(ask.tars, HPS(**config["sources"]["hps"]))
     questions[f"{fetched}/diffusion"] = "diffusion model", partial(ask.model, Model(**config["sources"]["diffusion"]))
     for name, backbone in config["backbones"].items():
         question = partial(ask.file, File(**backbone["weights"]))

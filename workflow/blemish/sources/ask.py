@@ -50,10 +50,22 @@ def file(source: File) -> str:
 
 
 def images(source: Images, split: str) -> str:
-    """What is known of the files of one split of a mirror of RichHF-18k's images."""
-    with _told(source):
-        names = hub.list_files(source, *(f"data/{name}-*.parquet" for name in (DEV if split == "dev" else (split,))))
-        return f"{len(names)} files of {split}{_access(source, names[0], 'dataset')}"
+    """What is known of the files of one split of the first mirror of RichHF-18k's images that answers.
+
+    Raises:
+        UserError: what the first one answers, if none has them.
+    """
+    patterns = [f"data/{name}-*.parquet" for name in (DEV if split == "dev" else (split,))]
+    faults = []
+    for mirror in (source, *source.mirrors):
+        try:
+            with _told(mirror):
+                names = hub.list_files(mirror, *patterns)
+                used = f" of {mirror.repo}" if faults else ""
+                return f"{len(names)} files of {split}{used}{_access(mirror, names[0], 'dataset')}"
+        except UserError as error:
+            faults.append(error)
+    raise faults[0]
 
 
 def tars(source: HPS) -> str:
