@@ -28,6 +28,7 @@ def test_the_overlays_change_sizes_sources_and_one_threshold_only():
         "detectors.checkpoint_interval",
         "detectors.log_interval",
         "corruption.batch_size",
+        "corruption.threads",
         "evaluation.batch_size",
         "selector.tau",  # whose reason stands in the overlay
     )

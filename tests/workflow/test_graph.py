@@ -99,7 +99,7 @@ def test_a_pytorch_that_cannot_use_the_gpus_is_told_at_the_start(tmp_path):
 def test_every_snakemake_command_of_the_readme_plans(tmp_path):
     link_checkout(tmp_path)
     commands = re.findall(r"^snakemake (.*?) +#", (ROOT / "README.md").read_text(), re.MULTILINE)
-    assert len(commands) == 4
+    assert len(commands) == 5
     for command in commands:
         done = snakemake(*command.split(), "-n", folder=tmp_path)
         assert done.returncode == 0, said(done)

@@ -259,7 +259,7 @@ def test_settings_hold_no_values():
     for model in models:
         for name, field in model.model_fields.items():
             default = None if field.is_required() else field.get_default(call_default_factory=True, validated_data={})
-            assert default in (None, {}, Overrides()), f"{model.__name__}.{name}"
+            assert default in (None, {}, [], Overrides()), f"{model.__name__}.{name}"
 
 
 def test_canonical_makes_spellings_alike():
