@@ -73,19 +73,18 @@ def corrupt_shard(
         pixels = torch.from_numpy(np.stack([record.mask for record in records]))
         selected = latent_mask(pixels, z0.shape[-2:], mask_rule)
         mask = selected.to(diffusion.device)
-        z, hit = z0.clone(), mask.flatten(1).any(1)
+        z, hit = z0.clone(), selected.flatten(1).any(1)  # on the host: the device need not be waited for
         made = list(records)
-        if hit.any():
-            chosen = hit.nonzero().flatten().tolist()
+        if chosen := hit.nonzero().flatten().tolist():
             generators = engine.generators(name, [records[i] for i in chosen])
-            z_sel = select(z0[hit], z_t[hit], phi, p, generators)
-            z_corr = blend(mask[hit], z_t[hit], z_sel)
+            z_sel = select(z0[chosen], z_t[chosen], phi, p, generators)
+            z_corr = blend(mask[chosen], z_t[chosen], z_sel)
             condition = diffusion.embed([records[i].prompt for i in chosen])
             denoise = denoiser if guidance == 1 else guided(denoiser, diffusion.embed_nothing(len(chosen)), guidance)
-            z[hit] = resample(z_corr, n, condition, denoise, schedule)
-            for i, image in zip(chosen, diffusion.decode(z[hit]), strict=True):
+            z[chosen] = resample(z_corr, n, condition, denoise, schedule)
+            for i, image in zip(chosen, diffusion.decode(z[chosen]), strict=True):
                 made[i] = replace(made[i], image=image)
-        distance, spent = latent_distance(z, z0, mask).cpu(), resampling(n, guidance) * hit.cpu()
+        distance, spent = latent_distance(z, z0, mask).cpu(), resampling(n, guidance) * hit
 
         def save(path: Path) -> None:
             areas = corrupted_area(selected, pixels.shape[-2:]).numpy()
