@@ -94,8 +94,8 @@ TRAIN = """
     sys.path.insert(0, "{root}/tests/tools")
     from networks import TINY
     training = Training(
-        iterations=6, batch_size=2, lr=1e-3, betas=(0.9, 0.99), weight_decay=0.01, warmup=0.1, amp=None, workers=0,
-        checkpoint_interval=2, log_interval=2,
+        iterations=6, batch_size=2, lr=1e-3, betas=(0.9, 0.99), weight_decay=0.01, head_lr=1.0, warmup=0.1, decay=None,
+        rescale=None, amp=None, workers=0, checkpoint_interval=2, log_interval=2,
     )
     images = ["{source}/images.parquet"]
     train_records(images, None, TINY["convnext"], training, "detector", "state", seed=0, device="cpu")
@@ -106,7 +106,7 @@ TABLE = """
     from table import write_table
     table = json.loads(Path("{source}/table.json").read_text())
     detectors = [["hps", "pseudo", "swin-t"]]
-    write_table(["{source}/metrics.json"], detectors, table, None, "t.csv", "t.md", "t.tex")
+    write_table(["{source}/metrics.json"], ["{source}/card.json"], detectors, table, None, "t.csv", "t.md", "t.tex")
     """
 JOBS = {
     "invert": (INVERT, ["0.safetensors", "2.safetensors"]),
@@ -124,6 +124,7 @@ def source(tmp_path_factory):
     write_records(folder / "images.parquet", images)
     metrics = dict.fromkeys([*tables.IOU, *tables.SHARES, *tables.COUNTS], 12.5)
     (folder / "metrics.json").write_text(json.dumps(metrics))
+    (folder / "card.json").write_text('{"images": 4}')
     row = {"label": "a row", "train_set": "hps", "supervision": "pseudo"}
     column = {"label": "a column", "backbone": "swin-t"}
     table = {"title": "T", "caption": "C", "section": "S", "row_headers": ["R"], "rows": [row], "columns": [column]}
