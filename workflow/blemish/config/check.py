@@ -172,6 +172,8 @@ def kind(node: Mapping) -> str:
     node = choices[0]
     if "enum" in node:
         return " / ".join(map(str, node["enum"]))
+    if "const" in node:
+        return str(node["const"])
     text = node.get("type", "")
     if "multipleOf" in node:
         text += f", a multiple of {node['multipleOf']}"
@@ -240,9 +242,13 @@ def _at(keys: Keys, node: object) -> object:
 def _nested_text(file: str, keys: Keys, config: Mapping) -> str:
     """What to do about a number of the command line: Snakemake reads what is nested there as text."""
     text = isinstance(_at(keys, config), str) and len(keys) > 1 and file == COMMAND_LINE
-    if not text or any(way.get("type") == "string" for way in ways(reduce(child, keys, schema()))):
+    if not text or any(map(_takes_text, ways(reduce(child, keys, schema())))):
         return ""
     return "; what is nested in --config is always text: write it into a file for --configfile"
+
+
+def _takes_text(way: Mapping) -> bool:
+    return way.get("type") == "string" and "const" not in way
 
 
 def _check_values(keys: Keys, node: object) -> None:
@@ -350,7 +356,8 @@ def _allowed(fault: _Fault, choices: Sequence[Mapping]) -> str:
         return "text that is not empty"
     if fault.type == "string_pattern_mismatch":
         return "text of this form"  # which the description gives
-    return " or ".join(dict.fromkeys(WORDS.get(way.get("type"), kind(way)) for way in choices))
+    words = (kind(way) if "const" in way else WORDS.get(way.get("type"), kind(way)) for way in choices)
+    return " or ".join(dict.fromkeys(words))
 
 
 def _as_number(value: object, choices: Sequence[Mapping]) -> str:
