@@ -26,9 +26,9 @@ def pytest_collection_modifyitems(items):
 def tiny_diffusion(tmp_path_factory):
     """A folder in Stable Diffusion's format: 16x16 images, 8x8 latents, random weights."""
     import torch
-    from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+    from diffusers import AutoencoderKL, UNet2DConditionModel
 
-    from blemish.miniworld.generator import build_text_encoder, build_tokenizer, sd_scheduler
+    from blemish.miniworld.generator import build_text_encoder, build_tokenizer, pipeline
 
     folder = tmp_path_factory.mktemp("diffusion")
     tokenizer = build_tokenizer(["a face and a hand", "a sign"], folder / "tokenizer")
@@ -53,16 +53,7 @@ def tiny_diffusion(tmp_path_factory):
         attention_head_dim=4,
         norm_num_groups=4,
     )
-    StableDiffusionPipeline(
-        vae=vae,
-        unet=unet,
-        text_encoder=build_text_encoder(tokenizer, seed=0),
-        tokenizer=tokenizer,
-        scheduler=sd_scheduler(),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    ).save_pretrained(folder)
+    pipeline(vae, unet, build_text_encoder(tokenizer, seed=0), tokenizer).save_pretrained(folder)
     return folder
 
 

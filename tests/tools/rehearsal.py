@@ -105,11 +105,11 @@ def write_hps(folder: Path) -> None:
 
 def write_diffusion(folder: Path, narrow: bool) -> None:
     """Stable Diffusion 1.5's folder in the form in which it is published, beside copies that nobody should fetch."""
-    from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+    from diffusers import AutoencoderKL, UNet2DConditionModel
     from engine import MODELS
     from transformers import CLIPTextConfig, CLIPTextModel
 
-    from blemish.miniworld.generator import build_tokenizer, sd_scheduler
+    from blemish.miniworld.generator import build_tokenizer, pipeline
 
     torch.manual_seed(0)
     spec = dict(MODELS["sd15"])
@@ -123,16 +123,8 @@ def write_diffusion(folder: Path, narrow: bool) -> None:
     tokenizer.model_max_length = spec["tokens"]
     encoder = CLIPTextModel(CLIPTextConfig(vocab_size=49408, max_position_embeddings=77, bos_token_id=0,
                                            eos_token_id=1, pad_token_id=1, **text))  # fmt: skip
-    StableDiffusionPipeline(
-        vae=AutoencoderKL(**spec["vae"], sample_size=512),
-        unet=UNet2DConditionModel(**spec["unet"]),
-        text_encoder=encoder,
-        tokenizer=tokenizer,
-        scheduler=sd_scheduler(),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    ).save_pretrained(folder)
+    vae, unet = AutoencoderKL(**spec["vae"], sample_size=512), UNet2DConditionModel(**spec["unet"])
+    pipeline(vae, unet, encoder, tokenizer).save_pretrained(folder)
     make_legacy(folder)
     for copy in (
         "v1-5-pruned.ckpt",

@@ -61,6 +61,10 @@ class Stored:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def holds(self, index: int) -> bool:
+        """Whether the row has an image; reads nothing."""
+        return self._length[index] > 0
+
     def __getitem__(self, index: int) -> bytes:
         """The encoded image; b"" where the row has none. Safe in forked processes: it moves no file's position."""
         if index in self._kept:

@@ -118,7 +118,11 @@ class RecordsDataset(SegmentationDataset):
         truths = Stored(masks, "mask") if masks else Stored(images, "mask")
         places = {name: i for i, name in enumerate(truths.ids)}
         self.ids = found.ids
-        bare = [name for i, name in enumerate(self.ids) if not (found[i] and name in places and truths[places[name]])]
+        bare = [
+            name
+            for i, name in enumerate(self.ids)
+            if not (found.holds(i) and name in places and truths.holds(places[name]))
+        ]
         if bare:
             raise UserError(
                 f"{len(bare)} of {len(found)} images of {images[0]} have no mask in {(masks or images)[0]}, "

@@ -265,9 +265,8 @@ def optimisation(model: torch.nn.Module, training: Training) -> OptimWrapper:
         scale = "dynamic" if training.amp == "float16" else 1.0
         wrapper = {"type": "AmpOptimWrapper", "dtype": training.amp, "loss_scale": scale}
     undecayed = ("absolute_pos_embed", "relative_position_bias_table")  # and norms: as in mmseg's Swin config
-    faster = (
-        ("decode_head", "auxiliary_head") if training.head_lr != 1 else ()
-    )  # what is named here loses the norms' rule
+    # What is named loses the norms' rule, so heads with the common rate are not.
+    heads = ("decode_head", "auxiliary_head") if training.head_lr != 1 else ()
     with models.silence():  # it reports on every tensor
         return build_optim_wrapper(
             model,
@@ -284,7 +283,7 @@ def optimisation(model: torch.nn.Module, training: Training) -> OptimWrapper:
                     "norm_decay_mult": 0.0,
                     "custom_keys": {
                         **{name: {"decay_mult": 0.0} for name in undecayed},
-                        **{name: {"lr_mult": training.head_lr} for name in faster},
+                        **{name: {"lr_mult": training.head_lr} for name in heads},
                     },
                 },
             },

@@ -171,16 +171,11 @@ def sd_scheduler():
     )
 
 
-def train_generator(folder: Path, vae, settings: Generator) -> None:
-    """Trains a generator on scenes and captions; saves a folder that `StableDiffusionPipeline` opens, in float16."""
+def pipeline(vae, unet, text_encoder, tokenizer):
+    """The parts as a `StableDiffusionPipeline`, with Stable Diffusion's DDIM schedule and no safety checker."""
     from diffusers import StableDiffusionPipeline
 
-    scenes = render(settings.seed, settings.scenes)
-    tokenizer = build_tokenizer([s.caption for s in scenes], folder / "tokenizer")
-    text_encoder = build_text_encoder(tokenizer, settings.seed)
-    unet = build_unet(tuple(settings.widths), settings.seed)
-    train_unet(unet, text_encoder, tokenizer, vae, scenes, settings.iterations, settings.seed)
-    StableDiffusionPipeline(
+    return StableDiffusionPipeline(
         vae=vae,
         unet=unet,
         text_encoder=text_encoder,
@@ -189,7 +184,17 @@ def train_generator(folder: Path, vae, settings: Generator) -> None:
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
-    ).to(torch.float16).save_pretrained(folder)
+    )
+
+
+def train_generator(folder: Path, vae, settings: Generator) -> None:
+    """Trains a generator on scenes and captions; saves a folder that `StableDiffusionPipeline` opens, in float16."""
+    scenes = render(settings.seed, settings.scenes)
+    tokenizer = build_tokenizer([s.caption for s in scenes], folder / "tokenizer")
+    text_encoder = build_text_encoder(tokenizer, settings.seed)
+    unet = build_unet(tuple(settings.widths), settings.seed)
+    train_unet(unet, text_encoder, tokenizer, vae, scenes, settings.iterations, settings.seed)
+    pipeline(vae, unet, text_encoder, tokenizer).to(torch.float16).save_pretrained(folder)
 
 
 def train_unet(

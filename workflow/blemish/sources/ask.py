@@ -13,10 +13,9 @@ from pathlib import Path
 import requests
 
 from blemish.errors import UserError
-from blemish.sources import hub
+from blemish.sources import hub, richhf_images
 from blemish.sources.fetch import local_path
 from blemish.sources.http import WHAT_TO_DO, public
-from blemish.sources.richhf_images import DEV
 from blemish.sources.settings import HPS, File, Images, Model, Repository
 
 TIMEOUT = (5, 10)  # seconds to connect, and to begin an answer
@@ -55,12 +54,11 @@ def images(source: Images, split: str) -> str:
     Raises:
         UserError: what the first one answers, if none has them.
     """
-    patterns = [f"data/{name}-*.parquet" for name in (DEV if split == "dev" else (split,))]
     faults = []
-    for mirror in (source, *source.mirrors):
+    for mirror in richhf_images.mirrors(source):
         try:
             with _told(mirror):
-                names = hub.list_files(mirror, *patterns)
+                names = richhf_images.list_files(mirror, split)
                 used = f" of {mirror.repo}" if faults else ""
                 return f"{len(names)} files of {split}{used}{_access(mirror, names[0], 'dataset')}"
         except UserError as error:

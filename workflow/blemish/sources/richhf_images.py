@@ -48,9 +48,8 @@ def fetch_images(ids: Sequence[str], split: str, source: Images, size: int, out:
     Raises:
         UserError: none of the mirrors can be read, or has all but the share `missing_allowed` of the images.
     """
-    mirrors = [source, *(source.model_copy(update=mirror.model_dump()) for mirror in source.mirrors)]
     faults: list[str] = []
-    for mirror in mirrors:
+    for mirror in mirrors(source):
         try:
             _fetch_from(mirror, ids, split, size, out)
         except UserError as error:
@@ -62,11 +61,21 @@ def fetch_images(ids: Sequence[str], split: str, source: Images, size: int, out:
     raise UserError("; then ".join(faults) + ".")
 
 
+def mirrors(source: Images) -> list[Images]:
+    """The data sets that may give the images, in the order in which they are tried."""
+    return [source, *(source.model_copy(update=mirror.model_dump()) for mirror in source.mirrors)]
+
+
+def list_files(source: Images, split: str) -> list[str]:
+    """Paths within a mirror of the files of a split; raises what `hub.list_files` raises."""
+    return hub.list_files(source, *(f"data/{name}-*.parquet" for name in (DEV if split == "dev" else (split,))))
+
+
 def _fetch_from(source: Images, ids: Sequence[str], split: str, size: int, out: str | PathLike) -> None:
     """`fetch_images` from `source.repo` alone."""
     wanted = set(ids)
     pinned = hub.pin(source)
-    names = hub.list_files(pinned, *(f"data/{name}-*.parquet" for name in (DEV if split == "dev" else (split,))))
+    names = list_files(pinned, split)
     _require_little(pinned, names, set(ids))
 
     def records() -> Iterator[Record]:
