@@ -38,13 +38,20 @@ logger = logging.getLogger("blemish.richhf")
 
 
 class Analysed(NamedTuple):
-    """One sample."""
+    """One sample; its mask is packed to bits, because it travels between processes."""
 
     id: str
     evidence: Evidence
-    mask: np.ndarray  # (h, w) bool
+    bits: np.ndarray  # (ceil(h * w / 8),) uint8
+    shape: tuple[int, int]
     levels: np.ndarray  # (256,) pixels at each level
     digest: bytes  # of the map as it is stored
+
+    @property
+    def mask(self) -> np.ndarray:
+        """(h, w) bool."""
+        height, width = self.shape
+        return np.unpackbits(self.bits, count=height * width).reshape(self.shape).astype(bool)
 
 
 class Unusable(NamedTuple):
@@ -236,8 +243,8 @@ def _analyse(path: str | PathLike, offset: int, example: Example, policy: Labels
     except ValueError as error:
         return Unusable(id_, "unreadable_map", f"at byte {offset:,} of {path}: {error}")
     found = annotators.weigh(pixels, scores, policy)
-    digest = hashlib.sha256(content).digest()
-    return Analysed(id_, found, annotators.binarize(pixels, policy), annotators.count_levels(pixels), digest)
+    mask, digest = annotators.binarize(pixels, policy), hashlib.sha256(content).digest()
+    return Analysed(id_, found, np.packbits(mask), mask.shape, annotators.count_levels(pixels), digest)
 
 
 def _audit_row(id_: str, found: Evidence, verdict: Verdict) -> tuple:

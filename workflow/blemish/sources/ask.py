@@ -13,7 +13,7 @@ from pathlib import Path
 import requests
 
 from blemish.errors import UserError
-from blemish.sources import hub, richhf_images
+from blemish.sources import hps, hub, richhf_images
 from blemish.sources.fetch import local_path
 from blemish.sources.http import WHAT_TO_DO, public
 from blemish.sources.settings import HPS, File, Images, Model, Repository
@@ -69,9 +69,7 @@ def images(source: Images, split: str) -> str:
 def tars(source: HPS) -> str:
     """What is known of the tars of HPS."""
     with _told(source):
-        names = hub.list_files(source, "data/*.tar")
-        if len(names) < source.tars:
-            raise UserError(f"{source.repo} has {len(names)} tars, and sources.hps.tars asks for {source.tars}.")
+        names = hps.list_tars(source)
         return f"{source.tars} of {len(names)} tars are to be read{_access(source, names[0], 'dataset')}"
 
 

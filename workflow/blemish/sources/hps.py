@@ -35,6 +35,18 @@ LEDGER = ("tar", "member", "sha256", "width", "height", "id", "source")  # the l
 logger = logging.getLogger("blemish.hps")
 
 
+def list_tars(source: HPS) -> list[str]:
+    """Paths within the data set of its tars.
+
+    Raises:
+        UserError: they are fewer than are to be read, or what `hub.list_files` raises.
+    """
+    tars = hub.list_files(source, "data/*.tar")
+    if len(tars) < source.tars:
+        raise UserError(f"{source.repo} has {len(tars)} tars, and sources.hps.tars asks for {source.tars}.")
+    return tars
+
+
 def choose(source: HPS, count: int, seed: int, out: str | PathLike) -> None:
     """Chooses `source.tars` tars by seed, and the commit that all of them are read from.
 
@@ -48,9 +60,7 @@ def choose(source: HPS, count: int, seed: int, out: str | PathLike) -> None:
         UserError: tars are missing, or have names that ids cannot begin with.
     """
     pinned = hub.pin(source)
-    tars = hub.list_files(pinned, "data/*.tar")
-    if len(tars) < source.tars:
-        raise UserError(f"{source.repo} has {len(tars)} tars, and sources.hps.tars asks for {source.tars}.")
+    tars = list_tars(pinned)
     for tar in tars:
         if not is_id(PurePosixPath(tar).stem):
             raise UserError(f"{source.repo} holds {tar!r}, and ids begin with a tar's name: rename it.")
